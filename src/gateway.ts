@@ -1,0 +1,112 @@
+/** The composition root: builds listeners and upstreams from a snapshot, starts them, and drains them. */
+import { Counters, sessionLayout } from './counters.ts';
+import { Failures } from './errors.ts';
+import { trimPools } from './io/buffer-pool.ts';
+import { budget } from './io/budget.ts';
+import { startWheel, Timer } from './io/timer-wheel.ts';
+import { now } from './io/turn.ts';
+import type { Journal } from './journal.ts';
+import { Listener } from './listener/listener.ts';
+import type { Snapshot } from './snapshot.ts';
+import { Upstream } from './upstream/upstream.ts';
+
+export type { Snapshot } from './snapshot.ts';
+export type { ConnectionRecord, ExchangeRecord, Journal } from './journal.ts';
+export { Counters } from './counters.ts';
+
+export interface Gateway {
+  /** Binds all listeners; rejects with an error that names the address. */
+  start(): Promise<void>;
+  /** Bound `host:port` of each listener. */
+  readonly addresses: readonly string[];
+  ready(): { readonly ok: boolean; readonly reason?: string };
+  /** Every scope's counters, for whoever shows them. */
+  counters(): readonly Counters[];
+  /** Accepts nothing new and lets what is open finish; after `drain_timeout` the rest gets UNAVAILABLE. */
+  drain(): Promise<void>;
+  /** Ends everything at once. */
+  close(): Promise<void>;
+}
+
+/** Between two looks at the buffer pools. */
+const TRIM = 10_000;
+/** After the answers of the deadline have been written, connections have so long to take them. */
+const LAST_WORDS = 1000;
+const POLL = 20;
+
+export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
+  const wheel = startWheel(now);
+  const { limits } = snapshot;
+  budget.limit = limits.bufferBudget;
+  const downstream = new Counters(sessionLayout, { side: 'downstream' });
+  const upstreamSide = new Counters(sessionLayout, { side: 'upstream' });
+  const upstreams = new Map(
+    [...snapshot.upstreams].map(([name, spec]) => [
+      name,
+      new Upstream(spec, { role: 'client', limits, counters: upstreamSide, wheel, journal }),
+    ]),
+  );
+  const listeners = snapshot.listeners.map((spec) => {
+    const upstream = upstreams.get(spec.upstream);
+    if (upstream === undefined) throw new Error(`listener ${spec.name}: no upstream ${spec.upstream}`);
+    return new Listener(spec, upstream, { role: 'server', limits, counters: downstream, wheel, journal });
+  });
+  const trimmer: Timer = new Timer(() => {
+    trimPools();
+    wheel.arm(trimmer, TRIM);
+  });
+
+  let state: 'new' | 'started' | 'draining' | 'closed' = 'new';
+  let draining: Promise<void> | null = null;
+  const open = (): number => listeners.reduce((sum, listener) => sum + listener.open, 0);
+  const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  const settled = async (ms: number): Promise<boolean> => {
+    for (const end = now() + ms; open() > 0;) {
+      if (now() >= end || state === 'closed') return open() === 0;
+      await sleep(POLL);
+    }
+    return true;
+  };
+
+  async function drainAll(): Promise<void> {
+    state = 'draining';
+    for (const listener of listeners) listener.drain();
+    if (!(await settled(snapshot.drainTimeout))) {
+      for (const listener of listeners) listener.abort(Failures.draining);
+      await settled(LAST_WORDS);
+    }
+    closeAll();
+  }
+
+  function closeAll(): void {
+    state = 'closed';
+    wheel.disarm(trimmer);
+    for (const listener of listeners) listener.close();
+    for (const upstream of upstreams.values()) upstream.close();
+  }
+
+  return {
+    async start() {
+      await Promise.all(listeners.map((listener) => listener.listen()));
+      wheel.arm(trimmer, TRIM);
+      state = 'started';
+    },
+    get addresses() {
+      return listeners.map(({ address }) => address);
+    },
+    ready() {
+      return state === 'started' ? { ok: true } : { ok: false, reason: state === 'new' ? 'starting' : 'draining' };
+    },
+    counters: () => [
+      ...listeners.map(({ counters }) => counters),
+      ...[...upstreams.values()].flatMap(({ endpoints }) => endpoints.map(({ counters }) => counters)),
+      downstream,
+      upstreamSide,
+    ],
+    drain: () => (draining ??= drainAll()),
+    close() {
+      closeAll();
+      return Promise.resolve();
+    },
+  };
+}

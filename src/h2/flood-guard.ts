@@ -1,0 +1,79 @@
+/**
+ * The accounts that a peer's frames are charged to. Each method returns false when its account is overdrawn; the session
+ * then says ENHANCE_YOUR_CALM. What each attack is and what others allow stands in the README's table of limits.
+ */
+import type { Limits } from '../snapshot.ts';
+
+/** Requests over which the share of resets is looked at. */
+const RESET_SAMPLE = 500;
+/** DATA below this size is tiny: it costs one, and every 16 octets of any DATA pay one back. */
+const TINY = 256;
+const TINY_BUDGET = 10_000;
+const TINY_PER_SECOND = 1000;
+const TINY_REFILL_OCTETS = 16;
+
+export class FloodGuard {
+  private readonly limits: Limits;
+  /** Streams opened and DATA frames sent so far: honest control frames are in proportion to them. */
+  private streams = 0;
+  private dataSent = 0;
+  private windowUpdates = 0;
+  private others = 0;
+  private emptyData = 0;
+  private tinyData = TINY_BUDGET;
+  private tinyAt = 0;
+  private resets = 0;
+  private resetsAt = 0;
+  private resetsInSample = 0;
+  private refused = 0;
+  /** ACKs that wait in the output. */
+  answers = 0;
+
+  constructor(limits: Limits) {
+    this.limits = limits;
+  }
+
+  opened(): void {
+    this.streams++;
+    if (this.streams % RESET_SAMPLE === 0) this.resetsInSample = 0;
+  }
+  sentData(): void {
+    this.dataSent++;
+  }
+
+  /** A stream was reset by the peer, or by us for what the peer did (CVE-2023-44487, CVE-2025-8671). */
+  reset(now: number): boolean {
+    this.resets = Math.max(0, this.resets - ((now - this.resetsAt) / 1000) * this.limits.resetRate) + 1;
+    this.resetsAt = now;
+    this.resetsInSample++;
+    return this.resets <= this.limits.resetBurst && this.resetsInSample <= RESET_SAMPLE / 2;
+  }
+  refusedStream(): boolean {
+    return ++this.refused <= this.limits.maxRefusedStreams;
+  }
+  windowUpdate(): boolean {
+    return ++this.windowUpdates <= 5 + 2 * (this.streams + 10 * this.dataSent);
+  }
+  /** PRIORITY, unknown frames, frames on streams long closed. */
+  other(): boolean {
+    return ++this.others <= 100 * (1 + this.streams);
+  }
+  /** An ACK is due: it waits in our output until the peer reads. */
+  answer(): boolean {
+    return ++this.answers <= this.limits.maxQueuedAnswersHard;
+  }
+
+  /** DATA without END_STREAM. */
+  data(length: number, now: number): boolean {
+    if (length === 0) return ++this.emptyData <= this.limits.maxEmptyDataFrames;
+    this.emptyData = 0;
+    if (length >= TINY) {
+      this.tinyData = Math.min(TINY_BUDGET, this.tinyData + length / TINY_REFILL_OCTETS);
+      return true;
+    }
+    const time = ((now - this.tinyAt) / 1000) * TINY_PER_SECOND;
+    this.tinyAt = now;
+    this.tinyData = Math.min(TINY_BUDGET, this.tinyData + time + length / TINY_REFILL_OCTETS) - 1;
+    return this.tinyData > 0;
+  }
+}

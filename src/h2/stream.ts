@@ -1,0 +1,119 @@
+/**
+ * One HTTP/2 stream: its state, its windows and what it holds back, as plain data. It is a half of an exchange; what it is
+ * told to send goes through its session's sender, what arrives goes to its sink.
+ */
+import { HeldBytes } from '../io/held-bytes.ts';
+import type { Failure } from '../errors.ts';
+import type { Field } from '../hpack/field.ts';
+import type { Half, HalfSink } from '../relay/half.ts';
+import { ReceiveWindow, SendWindow } from './flow-control.ts';
+import { canReceive, canSend, ILLEGAL, next, State } from './stream-state.ts';
+import type { Event } from './stream-state.ts';
+
+/** What a stream sends by. */
+export interface StreamSender {
+  head(stream: Stream, fields: readonly Field[], end: boolean, informational: boolean): void;
+  data(stream: Stream, buffer: Buffer, from: number, to: number, end: boolean): number;
+  trailers(stream: Stream, fields: readonly Field[]): void;
+  stopIfSent(stream: Stream): void;
+}
+
+/** What a stream asks of its session. */
+export interface StreamHost {
+  readonly sender: StreamSender;
+  resetStream(stream: Stream, code: number): void;
+  creditStream(stream: Stream, bytes: number): void;
+  /** The state became CLOSED by an ordinary end. */
+  streamEnded(stream: Stream): void;
+}
+
+export class Stream implements Half {
+  readonly id: number;
+  readonly host: StreamHost;
+  state: State = State.IDLE;
+  /** Null once nobody wants to hear of the stream any more. */
+  sink: HalfSink | null;
+  readonly sendWindow: SendWindow;
+  readonly receiveWindow: ReceiveWindow;
+
+  /** The final head has been received (a client's request, an engine's response). */
+  hasHead = false;
+  /** Octets of the declared content-length that are still to come, or -1. */
+  bodyLeft = -1;
+  /** Octets received, to learn whether a larger window would serve. */
+  received = 0;
+  /** The request's method: a response to HEAD has no body. */
+  method = '';
+
+  /** DATA that no window has room for, then the end and the trailers behind it. */
+  held: HeldBytes | null = null;
+  endHeld = false;
+  trailersHeld: readonly Field[] | null = null;
+  /** When held bytes last moved, by the turn's clock; the start of a stall. */
+  heldSince = 0;
+  /** Octets sent or held whose sender has not been credited yet. */
+  owed = 0;
+  /** In the sender's lists of streams that wait for the connection's window, or for the socket to drain. */
+  waitsForWindow = false;
+  waitsForDrain = false;
+  /** After the end has been sent, the peer is told to send no more. */
+  stopping = false;
+
+  constructor(id: number, host: StreamHost, sink: HalfSink | null, sendWindow: number, receiveWindow: number) {
+    this.id = id;
+    this.host = host;
+    this.sink = sink;
+    this.sendWindow = new SendWindow(sendWindow);
+    this.receiveWindow = new ReceiveWindow(receiveWindow);
+  }
+
+  /** Moves to the next state; false if the event is illegal in this one, which then stays. */
+  advance(event: Event): boolean {
+    const to = next(this.state, event);
+    if (to === ILLEGAL) return false;
+    this.state = to;
+    return true;
+  }
+  get open(): boolean {
+    return this.state !== State.CLOSED;
+  }
+  get sending(): boolean {
+    return canSend(this.state);
+  }
+  get receiving(): boolean {
+    return canReceive(this.state);
+  }
+  /** Nothing is to be told to the sink again. */
+  fail(failure: Failure, code: number): void {
+    const sink = this.sink;
+    this.sink = null;
+    sink?.onFailed(failure, code);
+  }
+  dropHeld(): void {
+    this.held?.clear();
+    this.held = null;
+  }
+
+  sendHead(fields: readonly Field[], end: boolean, informational = false): void {
+    if (this.sending) this.host.sender.head(this, fields, end, informational);
+  }
+  sendData(buffer: Buffer, from: number, to: number, end: boolean): number {
+    return this.sending && !this.endHeld ? this.host.sender.data(this, buffer, from, to, end) : to - from;
+  }
+  sendTrailers(fields: readonly Field[]): void {
+    if (this.sending && !this.endHeld) this.host.sender.trailers(this, fields);
+  }
+  credit(bytes: number): void {
+    if (this.receiving) this.host.creditStream(this, bytes);
+  }
+  reset(code: number): void {
+    this.sink = null;
+    if (this.open) this.host.resetStream(this, code);
+  }
+  stop(): void {
+    this.sink = null;
+    if (!this.open) return;
+    this.stopping = true;
+    this.host.sender.stopIfSent(this);
+  }
+}

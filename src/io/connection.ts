@@ -1,0 +1,189 @@
+/**
+ * A socket as the protocols see it: bytes come as a range of the shared read buffer, bytes leave through `output`, and
+ * every way in which a socket can end is one call of `onClose`.
+ */
+import { connect } from 'node:net';
+import type { NetConnectOpts, OnReadOpts, Socket } from 'node:net';
+import { Session } from '../counters.ts';
+import type { Counters } from '../counters.ts';
+import { adopt } from './adopt.ts';
+import { Output } from './output.ts';
+import { atEndOfTurn, beginTurn } from './turn.ts';
+import type { TurnTask } from './turn.ts';
+
+/** The one read buffer of the process. Whoever needs bytes after `onRead` returns has to copy them. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
+
+export interface ConnectionHandler {
+  onRead(buffer: Buffer, start: number, end: number): void;
+  /** The peer's FIN. */
+  onEnd(): void;
+  /** The socket is gone, by whatever cause; called once and last. */
+  onClose(error: Error | null): void;
+  /** The socket took all that was written, or a part of it. */
+  onDrain(): void;
+  /** A throw out of one of the calls above: a bug of ours that ends this connection and no other. */
+  onBug(error: Error): void;
+}
+
+/** `remoteAddress` is asked for once: it is a system call. */
+interface Where {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Reads do not nest: a callback that caused another would find the shared buffer overwritten. */
+let delivering = false;
+
+export class Connection implements TurnTask {
+  readonly output: Output;
+  readonly remote: Where;
+  private readonly socket: Socket;
+  private handler: ConnectionHandler | null = null;
+  private readonly counters: Counters;
+  error: Error | null = null;
+  private pausedBy = 0;
+  private resting = false;
+  private ended = false;
+  closed = false;
+
+  private constructor(socket: Socket, remote: Where, counters: Counters) {
+    this.socket = socket;
+    this.remote = remote;
+    this.counters = counters;
+    this.output = new Output(socket, counters, () => this.guard(drained));
+  }
+
+  /** A connection over a socket that a listener accepted with `pauseOnConnect` and `allowHalfOpen`. */
+  static accept(accepted: Socket, counters: Counters, handlerOf: (connection: Connection) => ConnectionHandler): void {
+    const remote = { address: accepted.remoteAddress ?? '', port: accepted.remotePort ?? 0 };
+    const onread = new OnRead();
+    const { socket, early, ended, direct } = adopt(accepted, onread);
+    socket.setNoDelay(true);
+    const connection = new Connection(socket, remote, counters);
+    onread.connection = connection;
+    connection.begin(handlerOf(connection), direct);
+    for (const chunk of early) connection.deliver(chunk, chunk.length);
+    if (ended) connection.endOfInput();
+    if (!direct) socket.resume();
+  }
+
+  /** A connection to `host:port`, or to a Unix socket's `path`. `onConnect` is called once it stands; see `begin`. */
+  static open(
+    to: { host: string; port: number } | { path: string },
+    counters: Counters,
+    onConnect: () => void,
+  ): Connection {
+    const onread = new OnRead();
+    const socket = connect({ ...to, onread, noDelay: true, allowHalfOpen: true } as NetConnectOpts);
+    const remote = 'path' in to ? { address: to.path, port: 0 } : { address: to.host, port: to.port };
+    const connection = new Connection(socket, remote, counters);
+    onread.connection = connection;
+    socket.once('connect', onConnect);
+    return connection;
+  }
+
+  /** Sets who handles the connection, and begins to read. `direct` is false where `data` events have to serve. */
+  begin(handler: ConnectionHandler, direct: boolean): void {
+    this.handler = handler;
+    const { socket } = this;
+    socket.on('error', (error) => {
+      this.error ??= error;
+    });
+    socket.on('end', () => this.endOfInput());
+    socket.on('close', () => {
+      this.closed = true;
+      this.output.close();
+      this.guard(gone);
+    });
+    if (direct) socket.resume();
+    else socket.on('data', (chunk: Buffer) => this.deliver(chunk, chunk.length));
+  }
+
+  /** Stops reading for a reason (a bit of the caller's); reading goes on when no reason is left. */
+  pause(reason: number): void {
+    if (this.pausedBy === 0 && !this.closed) this.socket.pause();
+    this.pausedBy |= reason;
+  }
+  resume(reason: number): void {
+    if (this.pausedBy === 0) return;
+    this.pausedBy &= ~reason;
+    if (this.pausedBy === 0 && !this.closed && !this.resting) this.socket.resume();
+  }
+
+  /** Sends what is in the output, then FIN. */
+  finish(): void {
+    if (!this.closed) this.output.finish();
+  }
+  /** Ends the socket at once. */
+  destroy(error?: Error): void {
+    if (error !== undefined) this.error ??= error;
+    this.socket.destroy();
+  }
+
+  /** The turn is over: a socket that used up its share of it is read again. */
+  endTurn(): void {
+    this.resting = false;
+    if (this.pausedBy === 0 && !this.closed) this.socket.resume();
+  }
+
+  /** Hands bytes to the protocol; false if no more should be read in this turn. */
+  deliver(buffer: Buffer, length: number): boolean {
+    if (this.closed) return false;
+    if (delivering) {
+      this.bug(new Error('reads must not nest'));
+      return false;
+    }
+    beginTurn();
+    delivering = true;
+    this.counters.add(Session.BYTES_READ, length);
+    try {
+      this.handler?.onRead(buffer, 0, length);
+    } catch (error) {
+      this.bug(error);
+    } finally {
+      delivering = false;
+    }
+    // A full buffer means that more waits; it waits until the others have had their turn.
+    if (length === READ_BUFFER.length) {
+      this.resting = true;
+      atEndOfTurn(this);
+    }
+    return !this.resting && this.pausedBy === 0;
+  }
+
+  private endOfInput(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.guard(fin);
+  }
+
+  private guard(call: (handler: ConnectionHandler, self: Connection) => void): void {
+    try {
+      if (this.handler !== null) call(this.handler, this);
+    } catch (error) {
+      this.bug(error);
+    }
+  }
+
+  private bug(thrown: unknown): void {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    try {
+      this.handler?.onBug(error);
+    } catch {
+      this.destroy(error);
+    }
+  }
+}
+
+const drained = (handler: ConnectionHandler): void => handler.onDrain();
+const fin = (handler: ConnectionHandler): void => handler.onEnd();
+const gone = (handler: ConnectionHandler, { error }: Connection): void => handler.onClose(error);
+
+/** The `onread` option of a socket, made before the connection that it feeds. */
+class OnRead implements OnReadOpts {
+  readonly buffer: Buffer = READ_BUFFER;
+  connection: Connection | null = null;
+  readonly callback = (bytes: number, buffer: Uint8Array): boolean =>
+    this.connection?.deliver(buffer as Buffer, bytes) ?? true;
+}

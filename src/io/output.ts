@@ -1,0 +1,138 @@
+/**
+ * What is to be written to one socket. Frames are put together in recycled slabs and leave once a turn; a socket has at
+ * most one write in flight, and what comes meanwhile fills the next slab.
+ */
+import type { Socket } from 'node:net';
+import { Session } from '../counters.ts';
+import type { Counters } from '../counters.ts';
+import { budget } from './budget.ts';
+import { SLAB_SIZE, slabs } from './buffer-pool.ts';
+import { atEndOfTurn, now } from './turn.ts';
+import type { TurnTask } from './turn.ts';
+
+const NO_SLAB = Buffer.alloc(0);
+
+export class Output implements TurnTask {
+  /** Where to write next: `buffer[at]`, after `reserve`. The hot path writes here without a call between. */
+  buffer: Buffer = NO_SLAB;
+  at = 0;
+  /** When the socket last took something, by the turn's clock. */
+  progressAt = 0;
+  private readonly socket: Socket;
+  private readonly onDrain: () => void;
+  private readonly written: (error?: Error | null) => void;
+  /** Full slabs and how far they are filled, waiting behind the one in flight. */
+  private readonly waiting: Buffer[] = [];
+  private readonly lengths: number[] = [];
+  private inFlight: Buffer | null = null;
+  private due = false;
+  private closed = false;
+  private finishing = false;
+  /** Capacity of all slabs held here. */
+  private capacity = 0;
+  private readonly counters: Counters;
+
+  constructor(socket: Socket, counters: Counters, onDrain: () => void) {
+    this.socket = socket;
+    this.counters = counters;
+    this.onDrain = onDrain;
+    this.written = () => this.recycle();
+  }
+
+  /** Makes sure that `buffer` has `bytes` free from `at` on, and that they will leave at the end of the turn. */
+  reserve(bytes: number): void {
+    if (this.buffer.length - this.at < bytes) this.nextSlab(bytes);
+    if (!this.due && this.inFlight === null) this.schedule();
+  }
+
+  /** Bytes that the socket has not taken, counted as the memory that they hold. */
+  get unsent(): number {
+    return this.capacity;
+  }
+  /** Less than one slab is unsent: what is copied now leaves as fast as it comes. */
+  get flowing(): boolean {
+    return this.waiting.length === 0 && !budget.spent;
+  }
+  get empty(): boolean {
+    return this.inFlight === null && this.waiting.length === 0 && this.at === 0;
+  }
+
+  endTurn(): void {
+    this.due = false;
+    if (this.inFlight === null) this.writeNext();
+  }
+
+  /** Writes what is there, then ends our side of the socket. Nothing may be reserved afterwards. */
+  finish(): void {
+    this.finishing = true;
+    if (!this.due && this.inFlight === null) this.schedule();
+  }
+
+  /** The socket is gone: all slabs but the one in flight go back at once. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.buffer !== NO_SLAB) this.release(this.buffer);
+    for (const slab of this.waiting) this.release(slab);
+    this.waiting.length = this.lengths.length = 0;
+    this.buffer = NO_SLAB;
+    this.at = 0;
+  }
+
+  private schedule(): void {
+    this.due = true;
+    atEndOfTurn(this);
+  }
+
+  private nextSlab(bytes: number): void {
+    if (this.closed) throw new Error('output is closed');
+    if (this.at > 0) {
+      this.waiting.push(this.buffer);
+      this.lengths.push(this.at);
+    } else if (this.buffer !== NO_SLAB) this.release(this.buffer);
+    // A header block may be larger than a slab; such a buffer is used once.
+    this.buffer = bytes <= SLAB_SIZE ? slabs.take() : Buffer.allocUnsafeSlow(bytes);
+    if (bytes > SLAB_SIZE) budget.take(bytes);
+    this.capacity += this.buffer.length;
+    this.at = 0;
+  }
+
+  private writeNext(): void {
+    if (this.closed) return;
+    let slab = this.waiting.shift();
+    let length = this.lengths.shift() ?? 0;
+    if (slab === undefined) {
+      if (this.at === 0) {
+        if (this.finishing) this.socket.end();
+        return;
+      }
+      slab = this.buffer;
+      length = this.at;
+      this.buffer = NO_SLAB;
+      this.at = 0;
+    }
+    this.inFlight = slab;
+    this.progressAt = now();
+    this.counters.add(Session.BYTES_WRITTEN, length);
+    this.socket.write(length === slab.length ? slab : slab.subarray(0, length), this.written);
+  }
+
+  /** Whatever became of the write: the slab is free again. */
+  private recycle(): void {
+    if (this.inFlight === null) return;
+    this.release(this.inFlight);
+    this.inFlight = null;
+    this.progressAt = now();
+    if (this.closed) return;
+    if (this.waiting.length > 0 || this.at > 0) {
+      if (!this.due) this.writeNext();
+    } else if (this.finishing) this.socket.end();
+    this.onDrain();
+  }
+
+  private release(slab: Buffer): void {
+    this.capacity -= slab.length;
+    if (slab.length === SLAB_SIZE) slabs.give(slab);
+    else budget.give(slab.length);
+  }
+}

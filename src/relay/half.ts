@@ -1,0 +1,59 @@
+/**
+ * The two interfaces between which everything crosses the proxy. A half is one side of an exchange, one h2 stream or one
+ * HTTP/1.1 message pair; neither interface knows which. Calls on a half send towards its peer, calls on a sink tell what
+ * came from it. No call on one half may call back into the same half before it returns.
+ */
+import type { Failure } from '../errors.ts';
+import type { Field } from '../hpack/field.ts';
+import type { RequestHead, ResponseHead } from './message.ts';
+
+export interface Half {
+  /** The final head of a response, or a 1xx (`informational`). */
+  sendHead(fields: readonly Field[], end: boolean, informational?: boolean): void;
+  /**
+   * Sends or holds `buffer[from, to)`, copied before it returns. Returns how many bytes have left so quickly that their
+   * sender may send as many again; the rest is announced by the sink's `onSent`.
+   */
+  sendData(buffer: Buffer, from: number, to: number, end: boolean): number;
+  sendTrailers(fields: readonly Field[]): void;
+  /** The peer may send so many bytes more: what it sent has left on the other side. */
+  credit(bytes: number): void;
+  /** Ends both directions at once, with a wire code (RFC 9113 section 7). What is held is thrown away. */
+  reset(code: number): void;
+  /** All that we have to say has been said: once it has left, the peer is told that no more is read from it. */
+  stop(): void;
+}
+
+export interface HalfSink {
+  onInformational(fields: readonly Field[]): void;
+  onHead(head: ResponseHead, end: boolean): void;
+  onData(buffer: Buffer, from: number, to: number, end: boolean): void;
+  onTrailers(fields: readonly Field[]): void;
+  onSent(bytes: number): void;
+  /** The half is over before its time: reset by the peer with `code`, or lost with its connection. The last call. */
+  onFailed(failure: Failure, code: number): void;
+  /** The gateway has to end the exchange: the client gets the best answer that is still possible. */
+  onAborted(failure: Failure): void;
+}
+
+/** Something that can carry a request to an engine: a session with a free stream. */
+export interface Carrier {
+  /** `host:port` of the endpoint. */
+  readonly endpoint: string;
+  open(head: RequestHead, end: boolean, sink: HalfSink): Half;
+}
+
+/** Who wants a carrier. */
+export interface Caller {
+  onCarrier(carrier: Carrier): void;
+  onUnavailable(failure: Failure): void;
+}
+
+/** An upstream, as the relay sees it. */
+export interface CarrierSource {
+  readonly name: string;
+  /** A carrier at once, or null: then the caller waits, and is called later. */
+  acquire(caller: Caller): Carrier | null;
+  /** The caller no longer waits. */
+  cancel(caller: Caller): void;
+}

@@ -1,0 +1,70 @@
+/** Heads of requests and responses as the relay sees them, whatever protocol they came by. */
+import { makeField, Token } from '../hpack/field.ts';
+import type { Field } from '../hpack/field.ts';
+
+export class RequestHead {
+  /** All fields, pseudo-headers first; the relay may replace the list, never change a field. */
+  fields: Field[];
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  /** Declared length of the body, or -1. */
+  readonly contentLength: number;
+  readonly grpc: boolean;
+  /** Value of `grpc-timeout`, or null. */
+  readonly timeout: string | null;
+
+  constructor(
+    fields: Field[],
+    method: string,
+    path: string,
+    authority: string,
+    contentLength: number,
+    grpc: boolean,
+    timeout: string | null,
+  ) {
+    this.fields = fields;
+    this.method = method;
+    this.path = path;
+    this.authority = authority;
+    this.contentLength = contentLength;
+    this.grpc = grpc;
+    this.timeout = timeout;
+  }
+}
+
+export class ResponseHead {
+  readonly fields: Field[];
+  readonly status: number;
+  readonly contentLength: number;
+  /** The `grpc-status` of a Trailers-Only response, or null. */
+  readonly grpcStatus: string | null;
+
+  constructor(fields: Field[], status: number, contentLength: number, grpcStatus: string | null) {
+    this.fields = fields;
+    this.status = status;
+    this.contentLength = contentLength;
+    this.grpcStatus = grpcStatus;
+  }
+}
+
+/** `application/grpc`, alone or followed by `+` or `;`: so not grpc-web. */
+export function isGrpc(contentType: string): boolean {
+  if (!contentType.startsWith('application/grpc')) return false;
+  const next = contentType.charCodeAt(16);
+  return Number.isNaN(next) || next === 0x2b || next === 0x3b;
+}
+
+/** The value of `grpc-status` among these fields, or null. */
+export function grpcStatusOf(fields: readonly Field[]): string | null {
+  for (let i = fields.length - 1; i >= 0; i--) {
+    if (fields[i]!.name.token === Token.GRPC_STATUS) return fields[i]!.value;
+  }
+  return null;
+}
+
+/** A response without a body, or a body that the status forbids: HEAD, 204, 304. */
+export const hasNoBody = (method: string, status: number): boolean =>
+  method === 'HEAD' || status === 204 || status === 304;
+
+export const statusField = (status: number): Field => makeField(':status', String(status));

@@ -1,0 +1,143 @@
+/**
+ * A named group of endpoints, and the calls that wait for one. First version of the pool: sessions are opened on demand and
+ * shared, another is opened when all are full, endpoints take turns. Waiting calls are served first come first served by
+ * whichever endpoint has room first.
+ */
+import { Endpoint as Count, Counters, endpointLayout } from '../counters.ts';
+import { Failures } from '../errors.ts';
+import type { Failure } from '../errors.ts';
+import type { SessionContext } from '../h2/session.ts';
+import { Timer } from '../io/timer-wheel.ts';
+import { now } from '../io/turn.ts';
+import type { Caller, Carrier, CarrierSource } from '../relay/half.ts';
+import type { UpstreamSpec } from '../snapshot.ts';
+import { Endpoint } from './endpoint.ts';
+import { EngineSession } from './engine-session.ts';
+import type { EngineSessionOwner } from './engine-session.ts';
+
+interface Waiter {
+  readonly caller: Caller;
+  readonly until: number;
+}
+
+export class Upstream implements CarrierSource, EngineSessionOwner {
+  readonly name: string;
+  readonly endpoints: readonly Endpoint[];
+  private readonly spec: UpstreamSpec;
+  private readonly context: SessionContext;
+  /** Callers in the order in which they came; a Map, so that one that leaves costs no search. */
+  private readonly waiters = new Map<Caller, Waiter>();
+  private readonly timer: Timer;
+  private turn = 0;
+  private serving = false;
+  private closed = false;
+
+  constructor(spec: UpstreamSpec, context: SessionContext) {
+    this.name = spec.name;
+    this.spec = spec;
+    this.context = context;
+    this.endpoints = spec.endpoints.map((endpoint) => {
+      const labels = { upstream: spec.name, endpoint: endpoint.address };
+      return new Endpoint(endpoint, spec, new Counters(endpointLayout, labels));
+    });
+    this.timer = new Timer(() => this.expire());
+  }
+
+  acquire(caller: Caller): Carrier | null {
+    const carrier = this.waiters.size === 0 ? this.pick() : null;
+    if (carrier !== null) return carrier;
+    if (!this.hope) {
+      caller.onUnavailable(this.closed ? Failures.draining : this.lastFailure);
+      return null;
+    }
+    const { acquireTimeout } = this.spec;
+    this.waiters.set(caller, { caller, until: now() + acquireTimeout });
+    if (!this.timer.armed) this.context.wheel.arm(this.timer, acquireTimeout);
+    return null;
+  }
+
+  cancel(caller: Caller): void {
+    this.waiters.delete(caller);
+  }
+
+  /** Takes no more calls, and says goodbye to the engines. */
+  close(): void {
+    this.closed = true;
+    for (const endpoint of this.endpoints) for (const { session } of [...endpoint.sessions]) session.drain();
+    this.failIfHopeless();
+  }
+
+  // --- EngineSessionOwner ------------------------------------------------------------------------------------------
+
+  onRoom(): void {
+    // Serving a caller opens a stream, and may end one: what comes of that is seen by the loop that runs.
+    if (this.serving || this.waiters.size === 0) return;
+    this.serving = true;
+    for (const [caller] of this.waiters) {
+      const carrier = this.pick();
+      if (carrier === null) break;
+      this.waiters.delete(caller);
+      caller.onCarrier(carrier);
+    }
+    this.serving = false;
+    this.failIfHopeless();
+  }
+
+  onConnectFailed(endpoint: Endpoint): void {
+    endpoint.counters.add(Count.RETRIES, this.waiters.size > 0 ? 1 : 0);
+    // Whoever waits tries the next endpoint that may be tried.
+    this.onRoom();
+    this.failIfHopeless();
+  }
+
+  // --- Picking -----------------------------------------------------------------------------------------------------
+
+  /** The next endpoint in turn with room. One without a session is connected to, and passed over meanwhile. */
+  private pick(): Carrier | null {
+    const { endpoints } = this;
+    for (let i = 0; i < endpoints.length; i++) {
+      const at = (this.turn + i) % endpoints.length;
+      const endpoint = endpoints[at]!;
+      const session = endpoint.ready();
+      if (session !== null) {
+        this.turn = at + 1;
+        return session;
+      }
+      if (endpoint.connecting === 0 && endpoint.mayConnect && !this.closed) this.connect(endpoint);
+    }
+    return null;
+  }
+
+  private connect(endpoint: Endpoint): void {
+    endpoint.connecting++;
+    new EngineSession(endpoint, this.spec.connectTimeout, this.context, this);
+  }
+
+  /** Something is there, or on its way, that may take a call some time. */
+  private get hope(): boolean {
+    return !this.closed && this.endpoints.some(({ connecting, sessions }) => connecting > 0 || sessions.length > 0);
+  }
+
+  private get lastFailure(): Failure {
+    return this.endpoints.find(({ failure }) => failure !== Failures.noEndpoint)?.failure ?? Failures.noEndpoint;
+  }
+
+  private failIfHopeless(): void {
+    if (this.waiters.size === 0 || this.hope) return;
+    const callers = [...this.waiters.keys()];
+    this.waiters.clear();
+    for (const caller of callers) caller.onUnavailable(this.lastFailure);
+  }
+
+  private expire(): void {
+    const time = now();
+    for (const [caller, { until }] of this.waiters) {
+      if (until > time) {
+        this.context.wheel.arm(this.timer, until - time);
+        return;
+      }
+      this.waiters.delete(caller);
+      caller.onUnavailable(Failures.poolFull);
+    }
+  }
+}
