@@ -39,6 +39,7 @@ import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, MAX_WINDOW, PeerSettings, SettingId
 import { Event } from './stream-state.ts';
 import { Stream } from './stream.ts';
 import type { StreamHost } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 /** What the two roles do differently: whoever owns the session says so here. */
 export interface SessionOwner {
@@ -76,7 +77,7 @@ const PAUSE_OUTPUT = 1;
 
 export class Session implements FrameHandler, ConnectionHandler, StreamHost {
   /** Open streams by id. */
-  readonly streams = new Map<number, Stream>();
+  readonly streams = new StreamTable();
   readonly peer = new PeerSettings();
   readonly sender: Sender;
   readonly connection: Connection;
@@ -153,7 +154,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
     const stream = new Stream(this.nextStream, this, sink, this.peer.initialWindowSize, this.streamWindow);
     this.nextStream += 2;
     stream.method = head.method;
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.guard.opened();
     stream.advance(Event.SEND_HEADERS);
     this.sender.head(stream, head.fields, end, false);
@@ -181,7 +182,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
 
   /** Ends all exchanges with the answer that is still possible; the session stays. */
   abort(failure: Failure): void {
-    for (const stream of this.streams.values()) stream.sink?.onAborted(failure);
+    for (const stream of this.streams.all()) stream.sink?.onAborted(failure);
   }
 
   /** Ends the connection with a code; its streams fail. */
@@ -370,7 +371,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
     if (!this.goawayReceived || code !== 0) this.record('goaway_received', errorCodeName(code), debug);
     this.goawayReceived = true;
     this.owner.onGoaway(this);
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (stream.id <= lastStreamId) continue;
       stream.advance(Event.RECV_RST);
       this.remove(stream, Closed.RESET_BY_PEER);
@@ -449,7 +450,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
     }
     this.guard.opened();
     const stream = new Stream(streamId, this, null, this.peer.initialWindowSize, this.streamWindow);
-    this.streams.set(streamId, stream);
+    this.streams.add(stream);
     stream.advance(Event.RECV_HEADERS);
     if (end) stream.advance(Event.RECV_END);
     stream.hasHead = true;
@@ -575,13 +576,14 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
   private die(failure: Failure, code: number): void {
     this.dead = true;
     this.reader.close();
-    for (const stream of this.streams.values()) {
+    const streams = this.streams.all();
+    this.streams.clear();
+    for (const stream of streams) {
       stream.advance(Event.RECV_RST);
       stream.dropHeld();
       // What the engine has not confirmed above GOAWAY's last id is unprocessed; all else may have begun.
       stream.fail(failure, code);
     }
-    this.streams.clear();
     this.owner.onClosed(this);
   }
 
@@ -591,7 +593,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
   }
 
   private remove(stream: Stream, how: Closed): void {
-    if (!this.streams.delete(stream.id)) return;
+    if (!this.streams.delete(stream)) return;
     stream.dropHeld();
     this.closedStreams.add(stream.id, how);
     this.owner.onCapacity(this);
@@ -628,7 +630,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
 
   /** A changed initial window applies to open streams at once, and may make their windows negative. */
   private moveWindows(by: number): void {
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (!stream.sendWindow.grow(by)) {
         this.onError(ErrorCode.FLOW_CONTROL_ERROR, 'initial window makes a window exceed 2^31-1');
         return;
@@ -646,7 +648,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
     this.settingsUnacked++;
     this.startedAt = now();
     writeSettings(this.connection.output, [[SettingId.INITIAL_WINDOW_SIZE, size]]);
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       stream.receiveWindow.available += by;
       stream.receiveWindow.size = size;
     }
@@ -696,6 +698,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
     if (!idle || this.settingsUnacked > 0 || this.reader.waiting || this.draining !== 'no') this.watchSoon();
     else {
       this.watched = false;
+      this.streams.trim();
       this.context.wheel.arm(this.timer, limits.idleTimeout - (time - this.activeAt));
     }
   }
@@ -721,7 +724,7 @@ export class Session implements FrameHandler, ConnectionHandler, StreamHost {
       this.onError(ErrorCode.PROTOCOL_ERROR, 'a frame was begun and not finished');
       return true;
     }
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (stream.held === null || time - stream.heldSince < limits.slowReadTimeout) continue;
       countLimit(this.context.counters, 'slow_read');
       this.resetStream(stream, ErrorCode.CANCEL);

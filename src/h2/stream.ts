@@ -31,6 +31,8 @@ export class Stream implements Half {
   readonly id: number;
   readonly host: StreamHost;
   state: State = State.IDLE;
+  /** Next in the chain of the session's table. */
+  chained: Stream | null = null;
   /** Null once nobody wants to hear of the stream any more. */
   sink: HalfSink | null;
   readonly sendWindow: SendWindow;

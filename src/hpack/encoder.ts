@@ -110,7 +110,7 @@ function literal(field: Field, to: Buffer, at: number, first: number, prefixBits
 }
 
 /** Under this many octets a loop is faster than the call into the runtime. */
-const SHORT = 12;
+const SHORT = 32;
 
 function string(text: string, to: Buffer, at: number): number {
   const length = text.length;

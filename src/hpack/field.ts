@@ -71,6 +71,8 @@ export class Field {
   /** Came as never-indexed (RFC 7541 section 6.2.3) and has to stay so. */
   readonly never: boolean;
   readonly defect: number;
+  /** RFC 7541 section 4.1. */
+  readonly size: number;
   /** How an encoder has to represent it on a session that strangers share. */
   readonly indexing: Indexing;
   /** Index of the whole field in the static table, 0 if it is not there. */
@@ -81,13 +83,10 @@ export class Field {
     this.name = name;
     this.value = value;
     this.never = never;
+    this.size = name.text.length + value.length + 32;
     this.defect = name.defect | defect;
     this.indexing = never ? Indexing.NEVER : indexingOf(name, value);
     this.hash = hash;
-  }
-  /** RFC 7541 section 4.1. */
-  get size(): number {
-    return this.name.text.length + this.value.length + 32;
   }
   equals(other: Field): boolean {
     return this === other || (this.value === other.value && this.name.text === other.name.text);
@@ -177,9 +176,6 @@ const AVOID = [
   'content-length',
   'date',
   'age',
-  'etag',
-  'last-modified',
-  'location',
 ];
 /** RFC 9113 section 8.2.2. `te` is judged by its value. */
 const CONNECTION = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'];

@@ -62,7 +62,7 @@ export function output(command: string, args: readonly string[]): Promise<string
     let text = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
     child.on('error', reject);
-    child.on('close', () => resolve(text));
+    child.on('close', () => resolve(text.replaceAll('\0', '.')));
   });
 }
 
