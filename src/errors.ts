@@ -96,6 +96,10 @@ export const Failures = {
   unprocessed: failure('unprocessed', 'upstream', S.UNAVAILABLE, 503, 'engine did not take the call', {
     retryable: true,
   }),
+  /** Nothing of the call was ever given to a socket: it may move as often as it takes. */
+  unwritten: failure('unprocessed', 'upstream', S.UNAVAILABLE, 503, 'connection to the engine was lost', {
+    retryable: true,
+  }),
   draining: failure('draining', 'gateway', S.UNAVAILABLE, 503, 'gateway is shutting down', { rst: REFUSED_STREAM }),
   poolFull: failure('pool_full', 'upstream', S.RESOURCE_EXHAUSTED, 503, 'no free stream to an engine in time', {
     rst: REFUSED_STREAM,

@@ -2,6 +2,7 @@
 import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
 import { errorCodeName, ErrorCode, GRPC_STATUS_NAMES } from '../errors.ts';
 import type { ConnectionRecord, ExchangeRecord, Journal } from '../journal.ts';
+import { LineWriter } from './line-writer.ts';
 import { printable, terminalLine } from './terminal.ts';
 import { systemClock, Throttle, type Clock } from './throttle.ts';
 
@@ -27,23 +28,15 @@ export interface LogOptions {
 
 /** Connection lines of one kind per second. */
 const MAX_LINES = 10;
-/** Unwritten log, in bytes, over which lines are dropped: a reader that hangs must not fill the memory. */
-const MAX_UNWRITTEN = 8 * 1024 * 1024;
-
 export function createLog(options: LogOptions): Log {
   const { level, access, terminal = process.stdout.isTTY, clock = systemClock } = options;
-  const out = options.out ?? (terminal ? process.stdout : standardOutput());
+  const out = options.out ?? (terminal ? process.stdout : new LineWriter(1));
   // The terminal may be closed under us; SIGHUP then says so.
   if (terminal) process.stdout.on('error', () => undefined);
   const sink = terminal ? { write: (json: string) => void out.write(terminalLine(json)) } : out;
   const formatters = { level: (label: string) => ({ level: label }) };
   const logger = pino({ level, base: null, formatters, timestamp: stdTimeFunctions.isoTime }, sink);
   return new PinoLog(logger, access && logger.isLevelEnabled('info'), clock, out);
-}
-
-/** Batched: a write for each line would cost more than the exchange that it tells of. */
-function standardOutput(): DestinationStream {
-  return pino.destination({ dest: 1, sync: false, maxLength: MAX_UNWRITTEN });
 }
 
 class PinoLog implements Log {
@@ -87,11 +80,7 @@ class PinoLog implements Log {
 
   flush(): void {
     this.throttle.flush();
-    try {
-      this.out.flushSync?.();
-    } catch {
-      // Standard output has gone: nobody is left to be told.
-    }
+    this.out.flushSync?.();
   }
 }
 

@@ -30,6 +30,11 @@ export class ReceiveWindow {
     this.available = size;
     this.size = size;
   }
+  /** A larger initial window applies to streams that are open. */
+  widen(by: number): void {
+    this.available += by;
+    this.size += by;
+  }
   /** False if the peer sent more than it was allowed. */
   receive(bytes: number): boolean {
     this.available -= bytes;

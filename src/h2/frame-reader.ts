@@ -4,6 +4,7 @@
  */
 import { ErrorCode } from '../errors.ts';
 import { checkFrameHeader, Flag, FRAME_HEADER, FrameType, PREFACE, readUint31, readUint32 } from './frame.ts';
+import { DEFAULT_FRAME_SIZE } from './settings.ts';
 import { HeaderBlock } from './header-block.ts';
 
 export interface FrameHandler {
@@ -32,7 +33,6 @@ export interface FramePool {
 }
 
 export interface FrameLimits {
-  readonly maxFrameSize: number;
   readonly maxHeaderBlockSize: number;
   readonly maxContinuationFrames: number;
 }
@@ -48,6 +48,8 @@ export class FrameReader {
   private have = 0;
   /** A header block that waits for CONTINUATION. */
   private block: HeaderBlock | null = null;
+  /** Frames, or header blocks of several frames, read so far. */
+  units = 0;
 
   constructor(handler: FrameHandler, limits: FrameLimits, pool: FramePool, expectPreface: boolean) {
     this.handler = handler;
@@ -67,7 +69,7 @@ export class FrameReader {
     if (this.partial !== null) at = this.complete(this.partial, buffer, at, end);
     while (!handler.dead && end - at >= FRAME_HEADER) {
       const length = (buffer[at]! << 16) | (buffer[at + 1]! << 8) | buffer[at + 2]!;
-      if (length > this.limits.maxFrameSize) {
+      if (length > DEFAULT_FRAME_SIZE) {
         handler.onError(ErrorCode.FRAME_SIZE_ERROR, `frame of ${length} octets`);
         return;
       }
@@ -110,7 +112,7 @@ export class FrameReader {
       if (this.have < FRAME_HEADER) return end;
     }
     const length = (partial[0]! << 16) | (partial[1]! << 8) | partial[2]!;
-    if (length > this.limits.maxFrameSize) {
+    if (length > DEFAULT_FRAME_SIZE) {
       this.handler.onError(ErrorCode.FRAME_SIZE_ERROR, `frame of ${length} octets`);
       return end;
     }
@@ -143,6 +145,7 @@ export class FrameReader {
       handler.onError(error, `frame of type ${type} with ${end - from} octets on stream ${streamId}`);
       return;
     }
+    this.units++;
     switch (type) {
       case FrameType.DATA:
         this.data(streamId, flags, buffer, from, end);
@@ -220,6 +223,7 @@ export class FrameReader {
 
   private continuation(streamId: number, flags: number, buffer: Buffer, from: number, end: number): void {
     const block = this.block!;
+    this.units--;
     if (streamId !== block.streamId) {
       this.handler.onError(ErrorCode.PROTOCOL_ERROR, 'CONTINUATION on another stream');
       return;

@@ -44,6 +44,8 @@ export class Stream implements Half {
   bodyLeft = -1;
   /** Octets received, to learn whether a larger window would serve. */
   received = 0;
+  /** Where in the session's output the stream begins: it is unwritten while that much has not left. */
+  startsAt = 0;
   /** The request's method: a response to HEAD has no body. */
   method = '';
 

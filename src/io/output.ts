@@ -25,6 +25,9 @@ export class Output implements TurnTask {
   private readonly waiting: Buffer[] = [];
   private readonly lengths: number[] = [];
   private inFlight: Buffer | null = null;
+  /** Octets given to the socket so far, and those that wait in full slabs. */
+  handed = 0;
+  private waitingLength = 0;
   private due = false;
   private closed = false;
   private finishing = false;
@@ -45,6 +48,10 @@ export class Output implements TurnTask {
     if (!this.due && this.inFlight === null) this.schedule();
   }
 
+  /** Where in all that ever leaves the next octet will be. */
+  get position(): number {
+    return this.handed + this.waitingLength + this.at;
+  }
   /** Bytes that the socket has not taken, counted as the memory that they hold. */
   get unsent(): number {
     return this.capacity;
@@ -89,6 +96,7 @@ export class Output implements TurnTask {
     if (this.at > 0) {
       this.waiting.push(this.buffer);
       this.lengths.push(this.at);
+      this.waitingLength += this.at;
     } else if (this.buffer !== NO_SLAB) this.release(this.buffer);
     // A header block may be larger than a slab; such a buffer is used once.
     this.buffer = bytes <= SLAB_SIZE ? slabs.take() : Buffer.allocUnsafeSlow(bytes);
@@ -101,6 +109,7 @@ export class Output implements TurnTask {
     if (this.closed) return;
     let slab = this.waiting.shift();
     let length = this.lengths.shift() ?? 0;
+    this.waitingLength -= length;
     if (slab === undefined) {
       if (this.at === 0) {
         if (this.finishing) this.socket.end();
@@ -113,6 +122,7 @@ export class Output implements TurnTask {
     }
     this.inFlight = slab;
     this.progressAt = now();
+    this.handed += length;
     this.counters.add(Session.BYTES_WRITTEN, length);
     this.socket.write(length === slab.length ? slab : slab.subarray(0, length), this.written);
   }

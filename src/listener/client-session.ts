@@ -3,7 +3,7 @@ import type { Failure } from '../errors.ts';
 import { Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
 import { Session } from '../h2/session.ts';
-import type { SessionContext, SessionOwner } from '../h2/session.ts';
+import type { SessionContext, SessionOwner } from '../h2/core.ts';
 import type { Stream } from '../h2/stream.ts';
 import type { Connection } from '../io/connection.ts';
 import { Peer } from '../relay/client-address.ts';
@@ -54,8 +54,8 @@ export class ClientSession implements SessionOwner {
   onCapacity(): void {
     // Nobody waits for a client's streams.
   }
-  onGoaway(): void {
-    // A client that says goodbye still gets its answers.
+  onRetired(): void {
+    // A client that is asked to go still gets its answers.
   }
   onClosed(): void {
     this.gone();

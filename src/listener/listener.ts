@@ -3,13 +3,20 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { countLimit, Counters, Listener as Count, listenerLayout } from '../counters.ts';
 import type { Failure } from '../errors.ts';
-import type { SessionContext } from '../h2/session.ts';
+import type { SessionContext } from '../h2/core.ts';
 import { Connection } from '../io/connection.ts';
 import { TrustedProxies } from '../relay/client-address.ts';
 import type { ExchangeContext } from '../relay/exchange.ts';
 import type { CarrierSource } from '../relay/half.ts';
 import type { ListenerSpec } from '../snapshot.ts';
 import { ClientSession } from './client-session.ts';
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the address is already in use',
+  EACCES: 'not permitted',
+  EADDRNOTAVAIL: 'no such address on this machine',
+};
+const reasonOf = (error: NodeJS.ErrnoException): string => REASONS[error.code ?? ''] ?? error.message;
 
 export class Listener {
   readonly spec: ListenerSpec;
@@ -41,7 +48,7 @@ export class Listener {
     const { server, spec } = this;
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) =>
-        reject(new Error(`cannot listen on ${spec.host}:${spec.port}: ${error.code ?? error.message}`)),
+        reject(new Error(`cannot listen on ${spec.name}: ${reasonOf(error)}`)),
       );
       server.listen({ host: spec.host, port: spec.port, backlog: 4096 }, () => {
         server.removeAllListeners('error');

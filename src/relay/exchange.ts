@@ -224,6 +224,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   attemptFailed(failure: Failure, reset: number | undefined): void {
     this.attempt = null;
+    if (failure === Failures.unwritten) this.attempts--;
     if (this.responseEnded) {
       // After a complete response any RST only ends our sending (RFC 9113 section 8.1).
       this.down.stop();

@@ -3,7 +3,7 @@ import { Endpoint as Count } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import { Session } from '../h2/session.ts';
-import type { SessionContext, SessionOwner } from '../h2/session.ts';
+import type { SessionContext, SessionOwner } from '../h2/core.ts';
 import { Connection } from '../io/connection.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import type { Carrier, Half, HalfSink } from '../relay/half.ts';
@@ -12,6 +12,7 @@ import type { Endpoint } from './endpoint.ts';
 
 /** What an upstream wants to know of its sessions. */
 export interface EngineSessionOwner {
+  readonly closed: boolean;
   /** There may be room for calls that wait. */
   onRoom(): void;
   onConnectFailed(endpoint: Endpoint): void;
@@ -67,7 +68,7 @@ export class EngineSession implements Carrier, SessionOwner {
     this.countStreams();
     this.owner.onRoom();
   }
-  onGoaway(): void {
+  onRetired(): void {
     this.retire();
   }
   onClosed(): void {
@@ -83,7 +84,8 @@ export class EngineSession implements Carrier, SessionOwner {
     this.state = 'ready';
     this.session.start();
     this.place.connected(this);
-    this.owner.onRoom();
+    if (this.owner.closed) this.session.drain();
+    else this.owner.onRoom();
   }
 
   private connectFailed(failure: Failure, message: string): void {

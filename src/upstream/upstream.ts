@@ -6,7 +6,7 @@
 import { Endpoint as Count, Counters, endpointLayout } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
-import type { SessionContext } from '../h2/session.ts';
+import type { SessionContext } from '../h2/core.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
 import type { Caller, Carrier, CarrierSource } from '../relay/half.ts';
@@ -30,7 +30,7 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
   private readonly timer: Timer;
   private turn = 0;
   private serving = false;
-  private closed = false;
+  closed = false;
 
   constructor(spec: UpstreamSpec, context: SessionContext) {
     this.name = spec.name;

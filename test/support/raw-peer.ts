@@ -8,12 +8,13 @@ export type Settings = readonly (readonly [id: number, value: number])[];
 export class RawClient extends RawSession {
   private nextId = 1;
 
-  /** With `settings: null` nothing is sent at all: neither preface nor SETTINGS. */
+  /** With `settings: null` nothing is sent at all: neither preface nor SETTINGS nor an ACK. */
   static async connect(port: number, settings: Settings | null = []): Promise<RawClient> {
     const socket = connect(port, '127.0.0.1');
     const client = new RawClient(socket, 0);
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     if (settings) client.send(PREFACE, settingsFrame(...settings));
+    else client.manners.settings = false;
     return client;
   }
 

@@ -1,0 +1,120 @@
+/**
+ * Ends what makes no progress: a handshake, a frame, a write, a reader too slow, a session that idles. One timer a session;
+ * it looks once a second while there is something to watch, and otherwise sleeps until the session has idled too long.
+ */
+import { countLimit } from '../counters.ts';
+import { ErrorCode, Failures } from '../errors.ts';
+import { Timer } from '../io/timer-wheel.ts';
+import { now } from '../io/turn.ts';
+import type { Session } from './session.ts';
+
+const LOOK = 1000;
+/** After GOAWAY the socket is read and its input thrown away so long, or the GOAWAY itself would be lost. */
+const LINGER = 1000;
+/** The first GOAWAY of a drain is followed by the last after the PING's ACK, or after this. */
+const DRAIN_STEP = 1000;
+
+export class StallWatch {
+  private readonly session: Session;
+  private readonly timer: Timer;
+  private awake = false;
+  private activeAt = now();
+  private drainAt = 0;
+  /** Units that the reader had finished when a begun one was last seen to be another. */
+  private unitsSeen = 0;
+  private unitSince = 0;
+
+  constructor(session: Session) {
+    this.session = session;
+    this.timer = new Timer(() => this.look());
+  }
+
+  /** Something was read, or a stream opened. */
+  touch(): void {
+    this.activeAt = now();
+    if (!this.awake) this.soon();
+  }
+  soon(): void {
+    this.awake = true;
+    this.arm(LOOK);
+  }
+  drainAnnounced(): void {
+    this.drainAt = now();
+    this.soon();
+  }
+  /** The session is dead; its socket may live a moment longer. */
+  linger(): void {
+    this.arm(LINGER);
+  }
+  end(): void {
+    this.session.context.wheel.disarm(this.timer);
+  }
+
+  private arm(ms: number): void {
+    this.session.context.wheel.arm(this.timer, ms);
+  }
+
+  private look(): void {
+    const { session } = this;
+    if (session.dead) {
+      session.connection.destroy();
+      return;
+    }
+    const time = now();
+    if (session.leaving === 'announced' && time - this.drainAt >= DRAIN_STEP) session.leave();
+    session.flushResets();
+    session.sender.drained();
+    if (!this.ended(time)) this.sleep(time);
+  }
+
+  private sleep(time: number): void {
+    const { session } = this;
+    const { idleTimeout } = session.context.limits;
+    const quiet = session.streams.size === 0 && session.output.empty;
+    const rest = idleTimeout - (time - this.activeAt);
+    if (quiet && session.server && rest <= 0) {
+      session.drain();
+      this.touch();
+      return;
+    }
+    if (!quiet || session.settingsUnacked > 0 || session.reader.waiting || session.leaving !== 'no') this.soon();
+    else {
+      this.awake = false;
+      session.streams.trim();
+      if (session.server) this.arm(rest);
+    }
+  }
+
+  /** Ends what has stalled; true if that is the whole session. */
+  private ended(time: number): boolean {
+    const { session } = this;
+    const { limits, counters } = session.context;
+    if (!session.output.empty && time - session.output.progressAt >= limits.writeStallTimeout) {
+      session.recordLimit('write_stall', null);
+      session.cut();
+      return true;
+    }
+    if (session.settingsUnacked > 0 && time - session.settingsAt >= limits.handshakeTimeout) {
+      countLimit(counters, 'handshake');
+      session.onError(ErrorCode.SETTINGS_TIMEOUT, 'no preface or SETTINGS ACK in time');
+      return true;
+    }
+    if (!session.reader.waiting || session.reader.units !== this.unitsSeen) {
+      this.unitsSeen = session.reader.units;
+      this.unitSince = time;
+    } else if (time - this.unitSince >= limits.handshakeTimeout) {
+      countLimit(counters, 'frame_stall');
+      session.onError(ErrorCode.PROTOCOL_ERROR, 'a frame was begun and not finished in time');
+      return true;
+    }
+    for (const stream of session.streams.all()) {
+      if (stream.held === null || time - stream.heldSince < limits.slowReadTimeout) continue;
+      countLimit(counters, 'slow_read');
+      const { sink } = stream;
+      session.resetStream(stream, ErrorCode.CANCEL);
+      stream.sink = null;
+      sink?.onFailed(session.server ? Failures.slowRead : Failures.resetOther, ErrorCode.CANCEL);
+    }
+    return false;
+  }
+}
