@@ -77,7 +77,8 @@ export async function interleave(plan: Plan, bench: Bench): Promise<Samples[]> {
 
 /**
  * Processor time per call. Every proxy gets as many calls as take `budget` of its processor time: cheap ones many, dear
- * ones few. The count is found by loads that warm it up as well, of which the first is small since nothing is known yet.
+ * ones few. The count is found by loads that warm it up as well, of which the first is small since nothing is known yet. The
+ * last is the longest: a proxy that lives for weeks is not to be judged by its just-in-time compiler's first second.
  */
 export function priced(load: Load, firstCalls: number): Plan['prepare'] {
   return async (server, bench) => {
@@ -87,7 +88,7 @@ export function priced(load: Load, firstCalls: number): Plan['prepare'] {
       return meter.microseconds / made;
     };
     let calls = firstCalls;
-    for (const share of [0.5, 0.5, 1]) {
+    for (const share of [0.5, 4, 1]) {
       calls = Math.max(firstCalls, Math.round((share * budget * bench.effort) / (await price(calls))));
     }
     return async () => [await price(calls)];

@@ -113,6 +113,7 @@ export const Listener = {
     STATUSES,
   ),
   FAILURES: listenerLayout.family('frameway_failures_total', 'Exchanges that failed, by cause', 'cause', CAUSES),
+  RETRIES: listenerLayout.counter('frameway_retries_total', 'Attempts made anew, unseen by the client'),
   RECEIVED: listenerLayout.counter('frameway_downstream_received_bytes_total', 'Message bytes received from clients'),
   SENT: listenerLayout.counter('frameway_downstream_sent_bytes_total', 'Message bytes sent to clients'),
   DURATION: listenerLayout.histogram('frameway_exchange_duration_seconds', 'Duration of exchanges', DURATION_BOUNDS),
@@ -125,7 +126,6 @@ export const Endpoint = {
   CONNECT_FAILURES: endpointLayout.counter('frameway_upstream_connect_failures_total', 'Connects that failed'),
   STREAMS: endpointLayout.counter('frameway_upstream_streams_total', 'Streams opened'),
   STREAMS_OPEN: endpointLayout.gauge('frameway_upstream_streams', 'Streams open now'),
-  RETRIES: endpointLayout.counter('frameway_upstream_retries_total', 'Streams moved away, not begun by the engine'),
 } as const;
 
 /** One instance for each side of the gateway: sessions towards clients, sessions towards engines. */

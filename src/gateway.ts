@@ -35,7 +35,10 @@ const LAST_WORDS = 1000;
 const POLL = 20;
 
 export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
-  const wheel = startWheel(now);
+  const wheel = startWheel(now, (error) => {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    journal.connection({ side: 'downstream', peer: 'timer', event: 'bug', code: null, message });
+  });
   const { limits } = snapshot;
   budget.limit = limits.bufferBudget;
   const downstream = new Counters(sessionLayout, { side: 'downstream' });

@@ -1,7 +1,9 @@
-import { type FrameHandler, FrameReader } from '../../src/h2/frame-reader.ts';
-import { DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, frame } from '../wire.ts';
+import type { FrameHandler } from '../../src/h2/frame-reader.ts';
+import { built } from '../built.ts';
+import { DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, frame } from '../wire.ts';
 
-const limits = { maxFrameSize: 16_384, maxHeaderBlockSize: 65_536, maxContinuationFrames: 8 };
+const { FrameReader } = await built<typeof import('../../src/h2/frame-reader.ts')>('h2/frame-reader');
+const limits = { maxHeaderBlockSize: 65_536, maxContinuationFrames: 8 };
 
 class Counter implements FrameHandler {
   readonly dead = false;
@@ -15,6 +17,7 @@ class Counter implements FrameHandler {
   onPing = () => this.count();
   onGoaway = () => this.count();
   onUnknown = () => this.count();
+  onContinuationFlood = () => this.count();
   onError = (_code: number, message: string): never => {
     throw new Error(message);
   };
@@ -32,9 +35,11 @@ export function frameTask(): { frames: number; task: () => void } {
     frame(WINDOW_UPDATE, 0, 0, Buffer.from([0, 0, 0, 105])),
   ]).flat();
   const bytes = Buffer.concat(calls);
-  const spare = Buffer.allocUnsafeSlow(9 + limits.maxFrameSize);
+  const spare = Buffer.allocUnsafeSlow(9 + 16_384);
   const counter = new Counter();
   const reader = new FrameReader(counter, limits, { take: () => spare, give: () => undefined }, false);
+  const settings = frame(SETTINGS, 0, 0, Buffer.alloc(0));
+  reader.read(settings, 0, settings.length);
   const task = () => {
     counter.frames = 0;
     for (let at = 0; at < bytes.length; at += 4000) reader.read(bytes, at, Math.min(at + 4000, bytes.length));

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { Decoded, Decoder } from '../../src/hpack/decoder.ts';
-import { Encoder } from '../../src/hpack/encoder.ts';
 import type { Field } from '../../src/hpack/field.ts';
+import { built } from '../built.ts';
 import { frameway } from '../peers/frameway.ts';
+
+const { Decoded, Decoder } = await built<typeof import('../../src/hpack/decoder.ts')>('hpack/decoder');
+const { Encoder } = await built<typeof import('../../src/hpack/encoder.ts')>('hpack/encoder');
 
 interface Header {
   readonly name: string;

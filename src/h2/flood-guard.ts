@@ -6,11 +6,11 @@ import type { Limits } from '../snapshot.ts';
 
 /** Requests over which the share of resets is looked at. */
 const RESET_SAMPLE = 500;
-/** DATA below this size is tiny: it costs one, and every 16 octets of any DATA pay one back. */
+/** DATA below this size is tiny: it costs one, and every four octets of any DATA pay one back. So no gRPC message costs. */
 const TINY = 256;
 const TINY_BUDGET = 10_000;
 const TINY_PER_SECOND = 1000;
-const TINY_REFILL_OCTETS = 16;
+const TINY_REFILL_OCTETS = 4;
 
 export class FloodGuard {
   private readonly limits: Limits;

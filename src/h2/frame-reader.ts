@@ -22,6 +22,8 @@ export interface FrameHandler {
   onGoaway(lastStreamId: number, code: number, buffer: Buffer, from: number, to: number): void;
   onWindowUpdate(streamId: number, increment: number): void;
   onUnknown(): void;
+  /** A header block of too many frames, or too large. */
+  onContinuationFlood(): void;
   /** The connection is broken beyond repair. */
   onError(code: ErrorCode, message: string): void;
 }
@@ -123,8 +125,11 @@ export class FrameReader {
     if (this.have < whole) return end;
     this.partial = null;
     this.have = 0;
-    this.frame(partial, 0, whole);
-    this.pool.give(partial);
+    try {
+      this.frame(partial, 0, whole);
+    } finally {
+      this.pool.give(partial);
+    }
     return at + n;
   }
 
@@ -138,6 +143,11 @@ export class FrameReader {
     // The order of CONTINUATION (section 6.10) is judged here and nowhere else.
     if (this.block === null ? type === FrameType.CONTINUATION : type !== FrameType.CONTINUATION) {
       handler.onError(ErrorCode.PROTOCOL_ERROR, 'CONTINUATION out of order');
+      return;
+    }
+    // "This sequence MUST be followed by a SETTINGS frame" (section 3.4), and a server's begins with it.
+    if (this.units === 0 && (type !== FrameType.SETTINGS || (flags & Flag.ACK) !== 0)) {
+      handler.onError(ErrorCode.PROTOCOL_ERROR, 'the first frame is not SETTINGS');
       return;
     }
     const error = checkFrameHeader(type, end - from, streamId);
@@ -188,8 +198,11 @@ export class FrameReader {
     const flowLength = end - from;
     let to = end;
     if ((flags & Flag.PADDED) !== 0) {
-      const padding = from < end ? buffer[from++]! : end;
-      to -= padding;
+      if (from === end) {
+        this.handler.onError(ErrorCode.FRAME_SIZE_ERROR, 'DATA too short for its flags');
+        return;
+      }
+      to -= buffer[from++]!;
       if (to < from) {
         this.handler.onError(ErrorCode.PROTOCOL_ERROR, 'padding longer than the frame');
         return;
@@ -230,7 +243,7 @@ export class FrameReader {
     }
     const last = (flags & Flag.END_HEADERS) !== 0;
     if (!block.append(buffer, from, end, this.limits)) {
-      this.handler.onError(ErrorCode.ENHANCE_YOUR_CALM, 'too many or too large CONTINUATION frames');
+      this.handler.onContinuationFlood();
       return;
     }
     if (!last) return;

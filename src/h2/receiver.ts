@@ -74,7 +74,6 @@ export class Receiver implements FrameHandler {
       }
     }
     if (flowLength > length) core.creditStream(stream, flowLength - length);
-    stream.received += length;
     if (stream.sink === null) core.creditStream(stream, length);
     else stream.sink.onData(buffer, from, to, end);
     if (!stream.open) core.remove(stream, Closed.ENDED);
@@ -139,6 +138,10 @@ export class Receiver implements FrameHandler {
     }
     const window = peer.initialWindowSize;
     const error = peer.apply(buffer, from, to, !core.server);
+    if (error === ErrorCode.ENHANCE_YOUR_CALM) {
+      core.flood('control_frames');
+      return;
+    }
     if (error !== ErrorCode.NO_ERROR) {
       core.onError(error, 'invalid SETTINGS');
       return;
@@ -192,6 +195,10 @@ export class Receiver implements FrameHandler {
 
   onUnknown(): void {
     if (!this.core.guard.other()) this.core.flood('control_frames');
+  }
+
+  onContinuationFlood(): void {
+    this.core.flood('continuation');
   }
 
   onError(code: ErrorCode, message: string): void {

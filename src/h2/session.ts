@@ -30,6 +30,9 @@ import type { StreamHost } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
 
 const MAX_STREAM_WINDOW = 1024 * 1024;
+/** A peer that is bound by its window spends half of it in half a round trip; half as much again for jitter. */
+const WINDOW_BOUND = 0.75;
+const TRIPS_BEFORE_WIDENING = 4;
 const DRAIN_PING = Buffer.from('frameway', 'latin1');
 /** Why reading rests: our own output is not taken. */
 const PAUSE_OUTPUT = 1;
@@ -57,6 +60,10 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   /** SETTINGS of ours without an ACK, and when the last of them went out. */
   settingsUnacked = 0;
   settingsAt = now();
+  /** Shortest time to a SETTINGS ACK; no window is judged before the first. */
+  private roundTrip = Infinity;
+  private roundTrips = 0;
+  private started = false;
   leaving: Leaving = 'no';
   dead = false;
 
@@ -76,6 +83,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   /** Says hello: the preface of a client, SETTINGS and the connection's window. */
   start(): void {
+    this.started = true;
     const { output } = this;
     const { limits } = this.context;
     if (!this.server) {
@@ -139,7 +147,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   }
 
   /** Ends the connection with a code; its streams fail. */
-  close(code: ErrorCode, message: string, failure: Failure): void {
+  close(code: ErrorCode, message: string, failure = this.loss): void {
     if (this.dead) return;
     this.writeGoaway(this.lastPeerStream, code, message);
     this.die(failure);
@@ -152,7 +160,8 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (this.dead) return;
     this.watch.touch();
     this.reader.read(buffer, start, end);
-    if (this.output.unsent > this.context.limits.maxOutput) {
+    const { maxOutput, maxQueuedAnswers } = this.context.limits;
+    if (this.output.unsent > maxOutput || this.guard.answers > maxQueuedAnswers) {
       this.context.counters.add(Count.PAUSED, 1);
       this.connection.pause(PAUSE_OUTPUT);
     }
@@ -165,7 +174,8 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   }
 
   onClose(error: Error | null): void {
-    if (error !== null && !this.dead) this.record('closed', null, error.message);
+    // A connection that never stood is its owner's to report.
+    if (error !== null && !this.dead && this.started) this.record('closed', null, error.message);
     this.lost();
     this.watch.end();
   }
@@ -173,7 +183,11 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   onDrain(): void {
     if (this.output.empty) this.guard.answers = 0;
     this.sender.drained();
-    if (this.output.unsent * 2 < this.context.limits.maxOutput) this.connection.resume(PAUSE_OUTPUT);
+    const { maxOutput, maxQueuedAnswers } = this.context.limits;
+    if (this.output.unsent * 2 < maxOutput && this.guard.answers <= maxQueuedAnswers) {
+      this.connection.resume(PAUSE_OUTPUT);
+    }
+    this.closeIfDone();
   }
 
   onBug(error: Error): void {
@@ -198,7 +212,10 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     const due = stream.receiveWindow.release(bytes);
     if (due === 0) return;
     writeWindowUpdate(this.output, stream.id, due);
-    if (stream.received > 2 * this.streamWindow && this.streamWindow < MAX_STREAM_WINDOW) this.widenWindow();
+    const time = now();
+    // Half a window in half a round trip: the peer waits for us, not for the network or for whoever reads.
+    if (this.settingsUnacked === 0 && time - stream.creditedAt <= this.roundTrip * WINDOW_BOUND) this.widenWindow();
+    stream.creditedAt = time;
   }
 
   // --- SessionCore -------------------------------------------------------------------------------------------------
@@ -233,18 +250,18 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     this.writeReset(stream.id, code);
     stream.advance(Event.SEND_RST);
     this.remove(stream, Closed.RESET_BY_US);
-    stream.fail(failure ?? this.blame, code);
+    stream.fail(failure ?? (this.server ? Failures.malformedRequest : Failures.badResponse), code);
   }
 
   onError(code: ErrorCode, message: string): void {
     if (this.dead) return;
     this.record('protocol_error', errorCodeName(code), message);
-    this.close(code, message, this.blame);
+    this.close(code, message);
   }
 
   flood(limit: Limit): void {
     this.recordLimit(limit, errorCodeName(ErrorCode.ENHANCE_YOUR_CALM));
-    this.close(ErrorCode.ENHANCE_YOUR_CALM, limit, this.blame);
+    this.close(ErrorCode.ENHANCE_YOUR_CALM, limit);
   }
 
   writeReset(streamId: number, code: number): void {
@@ -256,6 +273,8 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   settingsAcknowledged(): boolean {
     if (this.settingsUnacked === 0) return false;
     this.settingsUnacked--;
+    this.roundTrips++;
+    this.roundTrip = Math.min(this.roundTrip, now() - this.settingsAt);
     return true;
   }
 
@@ -304,19 +323,21 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     this.connection.destroy();
   }
 
-  /** The failure of exchanges whose peer on this side broke the rules. */
-  private get blame(): Failure {
-    return this.server ? Failures.malformedRequest : Failures.badResponse;
+  /** What exchanges suffer when the whole connection goes, through whosever fault: most of them are innocent. */
+  private get loss(): Failure {
+    return this.server ? Failures.clientGone : Failures.sessionLost;
   }
 
   private lost(): void {
-    if (!this.dead) this.die(this.server ? Failures.clientGone : Failures.sessionLost);
+    if (!this.dead) this.die(this.loss);
   }
 
   /** Every stream fails and no frame is read any more; what is in the output may still leave. */
   private die(failure: Failure): void {
     this.dead = true;
     this.reader.close();
+    // What the peer still sends has to be read and thrown away, or a RST would overtake our last words.
+    this.connection.resume(PAUSE_OUTPUT);
     const streams = this.streams.all();
     this.streams.clear();
     for (const stream of streams) {
@@ -330,9 +351,10 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     this.owner.onClosed();
   }
 
-  /** A session that takes no new streams ends with its last one. */
+  /** A session that takes no new streams ends with its last one, once the peer's socket has taken all of it. */
   private closeIfDone(): void {
     if (this.dead || this.leaving !== 'yes' || this.streams.size > 0 || (this.resets?.waiting ?? 0) > 0) return;
+    if (!this.output.empty) return;
     this.die(Failures.draining);
     this.connection.finish();
   }
@@ -348,13 +370,20 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     writeSettings(this.output, settings);
   }
 
-  /** Streams of this session leave as fast as they come: a larger window saves round trips. */
+  /**
+   * The window is what holds the peer's streams back, so new ones get a larger one, and those that are open too. On a short
+   * path that would only fill the socket's buffers, and make small messages wait behind bulk (measured: 3 ms for 0.4).
+   */
   private widenWindow(): void {
-    if (!this.output.flowing || this.settingsUnacked > 0) return;
-    const size = Math.min((this.streamWindow + 1) * 4, MAX_STREAM_WINDOW);
+    if (this.streamWindow === MAX_STREAM_WINDOW || !this.output.flowing) return;
+    // One round trip says little, for it may have met a busy loop: the same SETTINGS again measure another.
+    const sure = this.roundTrips >= TRIPS_BEFORE_WIDENING;
+    const size = sure ? Math.min((this.streamWindow + 1) * 4, MAX_STREAM_WINDOW) : this.streamWindow;
+    this.writeSettings([[SettingId.INITIAL_WINDOW_SIZE, size]]);
+    if (!sure) return;
     const by = size - this.streamWindow;
     this.streamWindow = size;
-    this.writeSettings([[SettingId.INITIAL_WINDOW_SIZE, size]]);
+    this.roundTrips = 0;
     for (const stream of this.streams.all()) stream.receiveWindow.widen(by);
   }
 

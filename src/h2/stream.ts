@@ -3,6 +3,7 @@
  * told to send goes through its session's sender, what arrives goes to its sink.
  */
 import { HeldBytes } from '../io/held-bytes.ts';
+import { now } from '../io/turn.ts';
 import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
 import type { Half, HalfSink } from '../relay/half.ts';
@@ -42,8 +43,8 @@ export class Stream implements Half {
   hasHead = false;
   /** Octets of the declared content-length that are still to come, or -1. */
   bodyLeft = -1;
-  /** Octets received, to learn whether a larger window would serve. */
-  received = 0;
+  /** When the peer was last given credit, by the turn's clock. */
+  creditedAt = now();
   /** Where in the session's output the stream begins: it is unwritten while that much has not left. */
   startsAt = 0;
   /** The request's method: a response to HEAD has no body. */

@@ -11,7 +11,11 @@ import { writeInteger } from './integer.ts';
 /** Buckets of the search over the table; each entry chains to an older one of the same bucket. */
 const BUCKETS = 64;
 /** Fields seen once and not yet inserted, by hash: a value that never comes again never takes a place. */
-const SEEN = 32;
+const SEEN = 64;
+/** Places where a hash may stand: with one, two fields that clash would drive each other out at every call. */
+const WAYS = 4;
+/** Which of them a newcomer takes has no order, or a cycle of five would do the same. */
+const SHUFFLE = 0x915f77f5;
 
 export class Encoder {
   private readonly table = new DynamicTable(DEFAULT_TABLE_SIZE);
@@ -19,6 +23,7 @@ export class Encoder {
   private heads: number[] | null = null;
   private older: number[] | null = null;
   private seen: number[] | null = null;
+  private shuffled = 0;
   /** Size updates owed to the peer's decoder: the smallest since the last block, then the one in force. */
   private smallest = -1;
 
@@ -81,9 +86,10 @@ export class Encoder {
   private worthAPlace(field: Field): boolean {
     if (field.size > this.table.maxSize >> 1) return false;
     this.seen ??= new Array<number>(SEEN).fill(0);
-    const slot = (field.hash >>> 6) & (SEEN - 1);
-    if (this.seen[slot] === field.hash) return true;
-    this.seen[slot] = field.hash;
+    const first = (field.hash >>> 6) & (SEEN - WAYS);
+    for (let i = first; i < first + WAYS; i++) if (this.seen[i] === field.hash) return true;
+    this.shuffled = (Math.imul(this.shuffled, SHUFFLE) + 1) | 0;
+    this.seen[first + ((this.shuffled >>> 16) & (WAYS - 1))] = field.hash;
     return false;
   }
 

@@ -51,7 +51,7 @@ export class Name {
   readonly indexing: Indexing;
   readonly defect: number;
   readonly pseudo: boolean;
-  token: number = Token.OTHER;
+  token: number;
   /** Lowest index of this name in the static table, 0 if it has none. */
   staticIndex = 0;
   readonly hash: number;
@@ -61,6 +61,7 @@ export class Name {
     this.indexing = indexing;
     this.defect = defect;
     this.pseudo = text.charCodeAt(0) === 0x3a;
+    this.token = text.startsWith('x-forwarded-') ? Token.FORWARDED : Token.OTHER;
     this.hash = hashString(text, 0);
   }
 }
@@ -214,8 +215,6 @@ const TOKENS: readonly (readonly [number, string])[] = [
   [Token.GRPC_STATUS, 'grpc-status'],
   [Token.X_FORWARDED_FOR, 'x-forwarded-for'],
   [Token.FORWARDED, 'forwarded'],
-  [Token.FORWARDED, 'x-forwarded-proto'],
-  [Token.FORWARDED, 'x-forwarded-host'],
 ];
 
 /** The one Name of a well-known header; throws for others, for it is called with constants. */
@@ -234,7 +233,11 @@ for (const [token, text] of TOKENS) wellKnown(text).token = token;
 /** RFC 7541 appendix A, from index 1. */
 export const STATIC_TABLE: readonly Field[] = [
   new Field(wellKnown(':path'), ''),
-  ...staticTable.table.map(({ name, value }) => new Field(wellKnown(name), value)),
+  // One of them, `content-length` without a value, is a malformed field all the same.
+  ...staticTable.table.map(({ name, value }) => {
+    const known = wellKnown(name);
+    return new Field(known, value, false, formDefect(known, value));
+  }),
 ];
 export const STATIC_LENGTH = STATIC_TABLE.length - 1;
 

@@ -33,8 +33,8 @@ export class BufferPool {
   }
 }
 
-/** Output slabs: a whole one is written at a time. */
-export const SLAB_SIZE = 64 * 1024;
+/** Output slabs: a whole one is written at a time. Four full DATA frames fit with their headers, and small ones between. */
+export const SLAB_SIZE = 68 * 1024;
 export const slabs = new BufferPool(SLAB_SIZE, 512);
 /** Bytes that wait for a window, or are kept for a replay. */
 export const smallBlocks = new BufferPool(2 * 1024, 2048);

@@ -63,9 +63,10 @@ export class Connection implements TurnTask {
     const connection = new Connection(socket, remote, counters);
     onread.connection = connection;
     connection.begin(handlerOf(connection), direct);
-    for (const chunk of early) connection.deliver(chunk, chunk.length);
-    if (ended) connection.endOfInput();
-    if (!direct) socket.resume();
+    // The handler may have enough at the first of these.
+    for (const chunk of early) if (!socket.destroyed) connection.deliver(chunk, chunk.length);
+    if (ended && !socket.destroyed) connection.endOfInput();
+    if (!direct && connection.pausedBy === 0) socket.resume();
   }
 
   /** A connection to `host:port`, or to a Unix socket's `path`. `onConnect` is called once it stands; see `begin`. */
@@ -79,7 +80,7 @@ export class Connection implements TurnTask {
     const remote = 'path' in to ? { address: to.path, port: 0 } : { address: to.host, port: to.port };
     const connection = new Connection(socket, remote, counters);
     onread.connection = connection;
-    socket.once('connect', onConnect);
+    socket.once('connect', () => connection.guard(onConnect));
     return connection;
   }
 

@@ -28,6 +28,7 @@ export class TimerWheel {
   private readonly now: () => number;
   /** Asks to be called back in so many milliseconds, in place of what was asked before. */
   private readonly wake: (ms: number) => void;
+  private readonly onBug: (error: unknown) => void;
   /** Rings of timers: each slot is a sentinel. */
   private readonly slots: Timer[] = [];
   /** The last tick that has been served. */
@@ -35,8 +36,9 @@ export class TimerWheel {
   private wakeTick = Infinity;
   private count = 0;
 
-  constructor(now: () => number, wake: (ms: number) => void) {
+  constructor(now: () => number, wake: (ms: number) => void, onBug: (error: unknown) => void) {
     this.now = now;
+    this.onBug = onBug;
     this.wake = wake;
     for (let i = 0; i < SLOTS; i++) {
       const sentinel = new Timer(nothing);
@@ -84,7 +86,7 @@ export class TimerWheel {
         // What a timer does may unlink its neighbours, so the search begins again after each.
         if (timer.due <= tick) {
           this.disarm(timer);
-          timer.fire();
+          this.fire(timer);
           timer = slot.next!;
         } else timer = timer.next!;
       }
@@ -97,6 +99,15 @@ export class TimerWheel {
     }
   }
 
+  /** A throw is a bug of one owner; the others' timers go on. */
+  private fire(timer: Timer): void {
+    try {
+      timer.fire();
+    } catch (error) {
+      this.onBug(error);
+    }
+  }
+
   private wakeAt(tick: number, now: number): void {
     this.wakeTick = tick;
     this.wake(Math.max(1, Math.ceil(tick * TICK - now)));
@@ -104,11 +115,12 @@ export class TimerWheel {
 }
 
 /** A wheel on the process's own clock. It does not keep the process alive. */
-export function startWheel(now: () => number): TimerWheel {
+export function startWheel(now: () => number, onBug: (error: unknown) => void): TimerWheel {
   let timeout: NodeJS.Timeout | undefined;
-  const wheel: TimerWheel = new TimerWheel(now, (ms) => {
+  const wake = (ms: number): void => {
     clearTimeout(timeout);
     timeout = setTimeout(() => wheel.advance(), ms).unref();
-  });
+  };
+  const wheel: TimerWheel = new TimerWheel(now, wake, onBug);
   return wheel;
 }

@@ -64,7 +64,7 @@ export class Peer {
     const chain = said.flatMap((value) => value.split(',')).map((entry) => entry.trim());
     let client = this.address;
     for (let i = chain.length - 1; i >= 0; i--) {
-      const entry = chain[i]!;
+      const entry = plainAddress(chain[i]!);
       if (isIP(entry) === 0) break;
       client = entry;
       if (!proxies.has(entry)) break;
@@ -76,5 +76,6 @@ export class Peer {
   }
 }
 
+/** `forwarded` and `x-forwarded-*`: an engine may believe the port, the prefix or the user as well. */
 const speaksOfClient = ({ name }: Field): boolean =>
   name.token === Token.X_FORWARDED_FOR || name.token === Token.FORWARDED;

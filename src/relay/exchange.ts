@@ -44,8 +44,8 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private readonly down: Half;
   private attempt: Attempt | null = null;
   private attempts = 0;
-  /** Where the last attempt went. */
-  private endpoint: string | null = null;
+  /** What carried the last attempt. */
+  private carrier: Carrier | null = null;
   private waiting = false;
   private readonly startedAt = now();
   private firstByteAt = 0;
@@ -230,6 +230,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       this.down.stop();
       this.finish(null);
     } else if (failure.retryable && !this.responseBegun && this.replayable && this.attempts < MAX_ATTEMPTS) {
+      this.context.counters.add(Listener.RETRIES, 1);
       this.seek();
     } else this.fail(failure, reset);
   }
@@ -237,7 +238,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   // --- Attempts ----------------------------------------------------------------------------------------------------
 
   private seek(): void {
-    const carrier = this.context.upstream.acquire(this);
+    const carrier = this.context.upstream.acquire(this, this.carrier);
     if (carrier !== null) this.start(carrier);
     else if (!this.finished) this.waiting = true;
   }
@@ -248,7 +249,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     const { kept } = this;
     const bodyless = this.requestEnded && this.requestTrailers === null && (kept === null || kept.length === 0);
     const attempt = new Attempt(this);
-    this.endpoint = carrier.endpoint;
+    this.carrier = carrier;
     this.attempt = attempt;
     attempt.half = carrier.open(this.head, bodyless, attempt);
     if (bodyless) return;
@@ -320,7 +321,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       listener: context.listener,
       upstream: context.upstream.name,
       peer: this.client,
-      endpoint: this.endpoint,
+      endpoint: this.carrier?.endpoint ?? null,
       grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
       httpStatus: this.httpStatus === 0 ? (failure?.http ?? null) : this.httpStatus,
       duration: now() - this.startedAt,

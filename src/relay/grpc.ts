@@ -18,7 +18,10 @@ export function formatTimeout(ms: number): string {
 
 /** `grpc-message` is percent-encoded: all but printable ASCII, and the percent sign. */
 export const encodeMessage = (message: string): string =>
-  message.replace(/[^\x20-\x24\x26-\x7e]/gu, (c) => encodeURIComponent(c));
+  // By octets, for `encodeURIComponent` throws at half a surrogate pair.
+  Buffer.from(message)
+    .toString('latin1')
+    .replace(/[^\x20-\x24\x26-\x7e]/g, (octet) => `%${Buffer.from(octet, 'latin1').toString('hex').toUpperCase()}`);
 
 /** Counts length-prefixed messages in DATA, wherever its borders fall. */
 export class MessageCounter {

@@ -52,8 +52,11 @@ export interface Caller {
 /** An upstream, as the relay sees it. */
 export interface CarrierSource {
   readonly name: string;
-  /** A carrier at once, or null: then the caller waits, and is called later. */
-  acquire(caller: Caller): Carrier | null;
+  /**
+   * A carrier at once, or null: then the caller waits, and is called later. After a refusal another carrier than the one
+   * to `avoid` is found if there can be one.
+   */
+  acquire(caller: Caller, avoid: Carrier | null): Carrier | null;
   /** The caller no longer waits. */
   cancel(caller: Caller): void;
 }

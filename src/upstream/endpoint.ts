@@ -3,7 +3,9 @@ import { Endpoint as Count } from '../counters.ts';
 import type { Counters } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
+import { Timer } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
+import type { Carrier } from '../relay/half.ts';
 import type { EndpointSpec, UpstreamSpec } from '../snapshot.ts';
 import { Backoff } from './backoff.ts';
 import type { EngineSession } from './engine-session.ts';
@@ -21,45 +23,53 @@ export class Endpoint {
   readonly target: { host: string; port: number } | { path: string };
   readonly counters: Counters;
   readonly sessions: EngineSession[] = [];
-  connecting = 0;
+  readonly connecting = new Set<EngineSession>();
+  /** Armed while it cannot be tried again. */
+  readonly retry: Timer;
+  /** Streams that it allowed when it last said so: a session that has not heard from it yet goes by that. */
+  streamLimit = Infinity;
   /** Why it cannot be used, while it cannot. */
   failure: Failure = Failures.noEndpoint;
   private readonly upstream: UpstreamSpec;
   private readonly backoff: Backoff;
   private retryAt = 0;
 
-  constructor(spec: EndpointSpec, upstream: UpstreamSpec, counters: Counters) {
+  constructor(spec: EndpointSpec, upstream: UpstreamSpec, counters: Counters, onRetry: () => void) {
     this.spec = spec;
     this.target = connectTo(spec.address);
     this.upstream = upstream;
     this.counters = counters;
     this.backoff = new Backoff(upstream.backoffMax);
+    this.retry = new Timer(onRetry);
   }
 
   /** A session with a free stream, or null. The first that has one: so the others fall idle. */
-  ready(): EngineSession | null {
+  ready(avoid: Carrier | null): EngineSession | null {
     for (const session of this.sessions) {
-      if (session.room(this.upstream.maxStreamsPerConnection) > 0) return session;
+      if (session !== avoid && session.room(this.upstream.maxStreamsPerConnection) > 0) return session;
     }
     return null;
   }
   get mayConnect(): boolean {
-    return this.sessions.length + this.connecting < this.upstream.maxConnections && now() >= this.retryAt;
+    return this.sessions.length + this.connecting.size < this.upstream.maxConnections && now() >= this.retryAt;
   }
 
   connected(session: EngineSession): void {
-    this.connecting--;
+    this.connecting.delete(session);
     this.backoff.reset();
     this.retryAt = 0;
     this.sessions.push(session);
     this.counters.add(Count.SESSIONS, 1);
     this.counters.add(Count.SESSIONS_OPEN, 1);
   }
-  refused(failure: Failure): void {
-    this.connecting--;
+  /** Returns how long it is not to be tried. */
+  refused(session: EngineSession, failure: Failure): number {
+    this.connecting.delete(session);
     this.failure = failure;
-    this.retryAt = now() + this.backoff.next();
+    const wait = this.backoff.next();
+    this.retryAt = now() + wait;
     this.counters.add(Count.CONNECT_FAILURES, 1);
+    return wait;
   }
   /** The session takes no new streams; its open ones may go on. */
   retire(session: EngineSession): void {

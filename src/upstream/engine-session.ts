@@ -12,10 +12,10 @@ import type { Endpoint } from './endpoint.ts';
 
 /** What an upstream wants to know of its sessions. */
 export interface EngineSessionOwner {
-  readonly closed: boolean;
   /** There may be room for calls that wait. */
   onRoom(): void;
-  onConnectFailed(endpoint: Endpoint): void;
+  /** Whoever waits may have to go elsewhere. */
+  onConnectFailed(): void;
 }
 
 export class EngineSession implements Carrier, SessionOwner {
@@ -46,7 +46,9 @@ export class EngineSession implements Carrier, SessionOwner {
   /** Streams that may be opened now, by the engine's limit and by ours. */
   room(maxStreams: number): number {
     if (this.state !== 'ready') return 0;
-    return Math.min(this.session.freeStreams, maxStreams - this.session.streams.size);
+    const { freeStreams, peer, streams } = this.session;
+    const limit = peer.received ? maxStreams : Math.min(maxStreams, this.place.streamLimit);
+    return Math.min(freeStreams, limit - streams.size);
   }
 
   open(head: RequestHead, end: boolean, sink: HalfSink): Half {
@@ -54,6 +56,18 @@ export class EngineSession implements Carrier, SessionOwner {
     const stream = this.session.openStream(head, end, sink);
     this.countStreams();
     return stream;
+  }
+
+  /** The upstream closes: a session says goodbye, and one that does not stand yet is given up. */
+  close(): void {
+    if (this.state !== 'connecting') {
+      this.session.drain();
+      return;
+    }
+    this.state = 'retired';
+    this.context.wheel.disarm(this.connectTimer);
+    this.place.connecting.delete(this);
+    this.connection.destroy();
   }
 
   // --- SessionOwner ------------------------------------------------------------------------------------------------
@@ -65,6 +79,8 @@ export class EngineSession implements Carrier, SessionOwner {
     // As above.
   }
   onCapacity(): void {
+    const { peer } = this.session;
+    if (peer.received) this.place.streamLimit = peer.maxConcurrentStreams;
     this.countStreams();
     this.owner.onRoom();
   }
@@ -84,19 +100,18 @@ export class EngineSession implements Carrier, SessionOwner {
     this.state = 'ready';
     this.session.start();
     this.place.connected(this);
-    if (this.owner.closed) this.session.drain();
-    else this.owner.onRoom();
+    this.owner.onRoom();
   }
 
   private connectFailed(failure: Failure, message: string): void {
     if (this.state !== 'connecting') return;
     this.state = 'retired';
     this.context.wheel.disarm(this.connectTimer);
-    this.place.refused(failure);
+    this.context.wheel.arm(this.place.retry, this.place.refused(this, failure));
     const peer = this.endpoint;
     this.context.journal.connection({ side: 'upstream', peer, event: 'connect_failed', code: null, message });
     this.connection.destroy();
-    this.owner.onConnectFailed(this.place);
+    this.owner.onConnectFailed();
   }
 
   private retire(): void {

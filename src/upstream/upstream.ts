@@ -3,7 +3,7 @@
  * shared, another is opened when all are full, endpoints take turns. Waiting calls are served first come first served by
  * whichever endpoint has room first.
  */
-import { Endpoint as Count, Counters, endpointLayout } from '../counters.ts';
+import { Counters, endpointLayout } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
@@ -16,7 +16,7 @@ import { EngineSession } from './engine-session.ts';
 import type { EngineSessionOwner } from './engine-session.ts';
 
 interface Waiter {
-  readonly caller: Caller;
+  readonly avoid: Carrier | null;
   readonly until: number;
 }
 
@@ -30,7 +30,7 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
   private readonly timer: Timer;
   private turn = 0;
   private serving = false;
-  closed = false;
+  private closed = false;
 
   constructor(spec: UpstreamSpec, context: SessionContext) {
     this.name = spec.name;
@@ -38,20 +38,20 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
     this.context = context;
     this.endpoints = spec.endpoints.map((endpoint) => {
       const labels = { upstream: spec.name, endpoint: endpoint.address };
-      return new Endpoint(endpoint, spec, new Counters(endpointLayout, labels));
+      return new Endpoint(endpoint, spec, new Counters(endpointLayout, labels), () => this.onRoom());
     });
     this.timer = new Timer(() => this.expire());
   }
 
-  acquire(caller: Caller): Carrier | null {
-    const carrier = this.waiters.size === 0 ? this.pick() : null;
+  acquire(caller: Caller, avoid: Carrier | null): Carrier | null {
+    const carrier = this.waiters.size === 0 ? this.pick(avoid) : null;
     if (carrier !== null) return carrier;
     if (!this.hope) {
-      caller.onUnavailable(this.closed ? Failures.draining : this.lastFailure);
+      caller.onUnavailable(this.lastFailure);
       return null;
     }
     const { acquireTimeout } = this.spec;
-    this.waiters.set(caller, { caller, until: now() + acquireTimeout });
+    this.waiters.set(caller, { avoid, until: now() + acquireTimeout });
     if (!this.timer.armed) this.context.wheel.arm(this.timer, acquireTimeout);
     return null;
   }
@@ -63,7 +63,9 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
   /** Takes no more calls, and says goodbye to the engines. */
   close(): void {
     this.closed = true;
-    for (const endpoint of this.endpoints) for (const { session } of [...endpoint.sessions]) session.drain();
+    for (const { connecting, sessions } of this.endpoints) {
+      for (const session of [...connecting, ...sessions]) session.close();
+    }
     this.failIfHopeless();
   }
 
@@ -73,18 +75,20 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
     // Serving a caller opens a stream, and may end one: what comes of that is seen by the loop that runs.
     if (this.serving || this.waiters.size === 0) return;
     this.serving = true;
-    for (const [caller] of this.waiters) {
-      const carrier = this.pick();
-      if (carrier === null) break;
-      this.waiters.delete(caller);
-      caller.onCarrier(carrier);
+    try {
+      for (const [caller, { avoid }] of this.waiters) {
+        const carrier = this.pick(avoid);
+        if (carrier === null) break;
+        this.waiters.delete(caller);
+        caller.onCarrier(carrier);
+      }
+    } finally {
+      this.serving = false;
     }
-    this.serving = false;
     this.failIfHopeless();
   }
 
-  onConnectFailed(endpoint: Endpoint): void {
-    endpoint.counters.add(Count.RETRIES, this.waiters.size > 0 ? 1 : 0);
+  onConnectFailed(): void {
     // Whoever waits tries the next endpoint that may be tried.
     this.onRoom();
     this.failIfHopeless();
@@ -93,32 +97,36 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
   // --- Picking -----------------------------------------------------------------------------------------------------
 
   /** The next endpoint in turn with room. One without a session is connected to, and passed over meanwhile. */
-  private pick(): Carrier | null {
+  private pick(avoid: Carrier | null): Carrier | null {
     const { endpoints } = this;
     for (let i = 0; i < endpoints.length; i++) {
       const at = (this.turn + i) % endpoints.length;
       const endpoint = endpoints[at]!;
-      const session = endpoint.ready();
+      const session = endpoint.ready(avoid);
       if (session !== null) {
         this.turn = at + 1;
         return session;
       }
-      if (endpoint.connecting === 0 && endpoint.mayConnect && !this.closed) this.connect(endpoint);
+      if (endpoint.connecting.size === 0 && endpoint.mayConnect && !this.closed) this.connect(endpoint);
     }
-    return null;
+    // Where there can be no other session, the one that refused may have room again.
+    const another = avoid === null || endpoints.some(({ connecting }) => connecting.size > 0);
+    return another ? null : this.pick(null);
   }
 
   private connect(endpoint: Endpoint): void {
-    endpoint.connecting++;
-    new EngineSession(endpoint, this.spec.connectTimeout, this.context, this);
+    endpoint.connecting.add(new EngineSession(endpoint, this.spec.connectTimeout, this.context, this));
   }
 
   /** Something is there, or on its way, that may take a call some time. */
   private get hope(): boolean {
-    return !this.closed && this.endpoints.some(({ connecting, sessions }) => connecting > 0 || sessions.length > 0);
+    return (
+      !this.closed && this.endpoints.some(({ connecting, sessions }) => connecting.size > 0 || sessions.length > 0)
+    );
   }
 
   private get lastFailure(): Failure {
+    if (this.closed) return Failures.draining;
     return this.endpoints.find(({ failure }) => failure !== Failures.noEndpoint)?.failure ?? Failures.noEndpoint;
   }
 

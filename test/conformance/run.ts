@@ -3,9 +3,10 @@ import { parseArgs } from 'node:util';
 import { serverSide } from './h2spec.ts';
 import { clientSide } from './h2specd.ts';
 import { proxies } from './proxies.ts';
+import { tarball } from './package.ts';
 import type { Suite } from './suite.ts';
 
-const suites: Readonly<Record<string, Suite>> = { h2spec: serverSide, h2specd: clientSide };
+const suites: Readonly<Record<string, Suite>> = { h2spec: serverSide, h2specd: clientSide, package: tarball };
 
 const { values } = parseArgs({
   options: { proxy: { type: 'string', default: 'frameway' }, suite: { type: 'string' } },

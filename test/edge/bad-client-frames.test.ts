@@ -4,9 +4,8 @@ import * as h2 from '../support/frames.ts';
 import { Flag, Setting, Type } from '../support/frames.ts';
 import { indexed, integer, literals, remembered, tableSize } from '../support/header-block.ts';
 import type { RawClient } from '../support/raw-peer.ts';
-import { Code, call, endsWith, engineWith, request, stage } from './stage.ts';
+import { Code, END, call, endsWith, engineWith, request, stage } from './stage.ts';
 
-const END = Flag.END_STREAM | Flag.END_HEADERS;
 const block = literals(request('/'));
 const zeros = (length: number): Buffer => Buffer.alloc(length);
 const headers = (streamId: number, more: Buffer, flags: number = END): Buffer =>

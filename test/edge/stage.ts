@@ -1,8 +1,9 @@
 /** The parts that every edge test plays with: requests, an engine that behaves, and proof that the gateway still works. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { Flag, Type, endsStream, type Field, type Frame } from '../support/frames.ts';
+import { Flag, Type, endsStream, headersFrame, type Field, type Frame } from '../support/frames.ts';
 import { startGateway, type Overrides, type TestGateway } from '../support/gateway.ts';
+import { literals } from '../support/header-block.ts';
 import { RawClient, RawEngine, type Settings } from '../support/raw-peer.ts';
 import type { Message, RawSession } from '../support/raw-session.ts';
 
@@ -47,6 +48,15 @@ export const echo: Play = async (session, streamId, head) => {
   session.data(streamId, body, grpc ? 0 : Flag.END_STREAM);
   if (grpc) session.headers(streamId, [['grpc-status', '0']]);
 };
+
+export const END = Flag.END_STREAM | Flag.END_HEADERS;
+export const OK: readonly Field[] = [[':status', '200']];
+export const hang: Play = () => undefined;
+/** Answers with these fields as they are, right or wrong. */
+export const respond =
+  (fields: readonly Field[], flags: number = END): Play =>
+  (session, id) =>
+    session.send(headersFrame(id, literals(fields), flags));
 
 /** An engine where each path has its own play; `/good` and all that is not listed is echoed. */
 export function engineWith(t: TestContext, plays: Readonly<Record<string, Play>> = {}, settings: Settings = []) {
@@ -119,4 +129,15 @@ export async function endsWith(client: RawSession, ...codes: readonly number[]):
   const { errorCode } = await client.next((frame) => frame.type === Type.GOAWAY && frame.errorCode !== 0);
   assert.ok(codes.includes(errorCode!), `GOAWAY ${errorCode}, not ${codes.join(' or ')}`);
   await client.gone();
+}
+
+/** A stream that is open at the client and at the engine, where `play` plays. */
+export async function openTo(t: TestContext, play: Play, fields: readonly Field[], flags = 0) {
+  const engine = await engineWith(t, { '/x': play });
+  const { client, stillServes } = await stage(t, engine);
+  const peer = await client();
+  const id = peer.open(fields, flags);
+  const session = await engine.session();
+  const { streamId } = await session.next('HEADERS');
+  return { peer, id, session, streamId, stillServes };
 }

@@ -53,7 +53,7 @@ test('a raw engine serves an ordinary client', async (t) => {
   stream.end('marco');
   const head = new Promise<http2.IncomingHttpHeaders>((resolve) => stream.once('response', resolve));
   assert.equal((await head)['x-path'], '/echo');
-  assert.ok(await early);
+  assert.ok(await early, 'no 103');
   assert.equal((await stream.setEncoding('utf8').toArray()).join(''), 'marco');
   assert.equal(engine.sessions.length, 1);
 });

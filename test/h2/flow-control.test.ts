@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ReceiveWindow, SendWindow } from '../../src/h2/flow-control.ts';
+import { Random } from '../support/random.ts';
+
+const MAX = 2 ** 31 - 1;
+
+test('a send window shrinks by what is sent and grows by what is announced', () => {
+  const window = new SendWindow(65_535);
+  window.spend(65_535);
+  assert.equal(window.available, 0);
+  assert.ok(window.grow(1));
+  assert.equal(window.available, 1);
+});
+
+test('a send window may reach 2^31-1, and is left as it was by what would exceed it', () => {
+  const cases: [initial: number, by: number, legal: boolean][] = [
+    [0, MAX, true],
+    [1, MAX, false],
+    [65_535, MAX - 65_535, true],
+    [65_535, MAX - 65_534, false],
+    [MAX, 0, true],
+    [MAX, 1, false],
+    [MAX, MAX, false],
+    [-1, MAX, true],
+    [-MAX, MAX, true],
+  ];
+  for (const [initial, by, legal] of cases) {
+    const window = new SendWindow(initial);
+    assert.equal(window.grow(by), legal, `${initial} + ${by}`);
+    assert.equal(window.available, legal ? initial + by : initial, `${initial} + ${by}`);
+  }
+});
+
+test('a lowered initial window makes a send window negative, and it grows back from there', () => {
+  const window = new SendWindow(65_535);
+  window.spend(60_000);
+  assert.ok(window.grow(16_384 - 65_535));
+  assert.equal(window.available, 16_384 - 60_000);
+  assert.ok(window.grow(60_000 - 16_384));
+  assert.equal(window.available, 0);
+});
+
+test('a receive window takes as much as it has and not one octet more', () => {
+  for (const size of [0, 1, 65_535, MAX]) {
+    assert.ok(new ReceiveWindow(size).receive(size), `${size}`);
+    assert.ok(!new ReceiveWindow(size).receive(size + 1), `${size}`);
+  }
+  const window = new ReceiveWindow(10);
+  assert.ok(window.receive(4) && window.receive(0) && window.receive(6) && window.receive(0));
+  assert.ok(!window.receive(1));
+});
+
+test('increments are saved up until they are half the window', () => {
+  const window = new ReceiveWindow(1000);
+  window.receive(900);
+  assert.equal(window.release(499), 0);
+  assert.equal(window.owed, 499);
+  assert.equal(window.release(0), 0);
+  assert.equal(window.release(1), 500);
+  assert.equal(window.owed, 0);
+  assert.equal(window.available, 600);
+  assert.equal(window.release(400), 0);
+});
+
+test('at any time available, owed and held octets together are the window', () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const random = new Random(seed);
+    const size = random.pick([1, 2, 3, 100, 65_535, 1_048_576, MAX]);
+    const window = new ReceiveWindow(size);
+    let held = 0;
+    for (let n = 0; n < 200; n++) {
+      if (random.chance(1 / 2)) {
+        const bytes = random.below(Math.min(window.available, random.chance(1 / 9) ? MAX : 20_000) + 1);
+        held += bytes;
+        assert.ok(window.receive(bytes));
+      } else {
+        const bytes = random.below(held + 1);
+        const before = window.available;
+        held -= bytes;
+        const increment = window.release(bytes);
+        assert.equal(window.available, before + increment, `seed ${seed}`);
+        assert.ok(increment === 0 || increment * 2 >= size, `seed ${seed}: an increment of ${increment}`);
+      }
+      assert.equal(window.available + window.owed + held, size, `seed ${seed}`);
+      assert.ok(window.owed * 2 < size, `seed ${seed}: half the window is owed`);
+    }
+    window.release(held);
+    assert.ok(window.available * 2 > size, `seed ${seed}: the peer could starve`);
+  }
+});
