@@ -43,10 +43,14 @@ export class FloodGuard {
 
   /** A stream was reset by the peer, or by us for what the peer did (CVE-2023-44487, CVE-2025-8671). */
   reset(now: number): boolean {
+    this.resetsInSample++;
+    return this.cancelled(now) && this.resetsInSample <= RESET_SAMPLE / 2;
+  }
+  /** A call was cancelled at its engine for the client's own deadline: nobody's fault, but not in any number. */
+  cancelled(now: number): boolean {
     this.resets = Math.max(0, this.resets - ((now - this.resetsAt) / 1000) * this.limits.resetRate) + 1;
     this.resetsAt = now;
-    this.resetsInSample++;
-    return this.resets <= this.limits.resetBurst && this.resetsInSample <= RESET_SAMPLE / 2;
+    return this.resets <= this.limits.resetBurst;
   }
   refusedStream(): boolean {
     return ++this.refused <= this.limits.maxRefusedStreams;

@@ -1,8 +1,6 @@
 /** What RFC 9113 section 8 demands of header lists, and the heads made of them. null is a malformed message. */
-import { Token } from '../hpack/field.ts';
-import type { Field } from '../hpack/field.ts';
+import { Field, Token, wellKnown } from '../hpack/field.ts';
 import { grpcStatusOf, isGrpc, RequestHead, ResponseHead } from '../relay/message.ts';
-import { makeField } from '../hpack/field.ts';
 
 export function parseRequest(fields: Field[]): RequestHead | null {
   let method: string | null = null;
@@ -70,16 +68,18 @@ export function parseRequest(fields: Field[]): RequestHead | null {
   if (host !== null) {
     // An engine must not have to choose between two authorities.
     if (authority !== null && authority.toLowerCase() !== host.toLowerCase()) return null;
-    fields = withAuthority(fields, authority === null ? host : null);
+    fields = withAuthority(fields, authority === null);
     authority ??= host;
   }
   return new RequestHead(fields, method, path, authority ?? '', contentLength, grpc, timeout);
 }
 
 /** `Host` goes, and becomes `:authority` where there is none (section 8.3.1). */
-function withAuthority(fields: readonly Field[], authority: string | null): Field[] {
+function withAuthority(fields: readonly Field[], fromHost: boolean): Field[] {
   const rest = fields.filter(({ name }) => name.token !== Token.HOST);
-  return authority === null ? rest : [makeField(':authority', authority), ...rest];
+  const host = fields.find(({ name }) => name.token === Token.HOST);
+  if (fromHost && host !== undefined) rest.unshift(new Field(wellKnown(':authority'), host.value, host.never));
+  return rest;
 }
 
 export function parseResponse(fields: Field[]): ResponseHead | null {

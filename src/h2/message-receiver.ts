@@ -10,6 +10,9 @@ import { parseRequest, parseResponse, validTrailers } from './head.ts';
 import { Event } from './stream-state.ts';
 import type { Stream } from './stream.ts';
 
+/** Informational responses that one final response may need. */
+const MAX_INFORMATIONAL = 32;
+
 export class MessageReceiver {
   private readonly core: SessionCore;
 
@@ -81,7 +84,9 @@ export class MessageReceiver {
       return;
     }
     if (head.status < 200) {
-      stream.sink?.onInformational(fields);
+      // They know no flow control, and a client that does not read would have them pile up here.
+      if (++stream.informational > MAX_INFORMATIONAL) this.core.streamError(stream, ErrorCode.ENHANCE_YOUR_CALM);
+      else stream.sink?.onInformational(fields);
       return;
     }
     stream.hasHead = true;

@@ -45,7 +45,7 @@ export class Receiver implements FrameHandler {
 
     const stream = core.streams.get(streamId);
     if (stream === undefined) {
-      this.frameOnClosed(streamId, false);
+      this.frameOnClosed(streamId, false, flowLength);
       return;
     }
     if (!stream.advance(end ? Event.RECV_END : Event.RECV_DATA)) {
@@ -96,7 +96,7 @@ export class Receiver implements FrameHandler {
     if (stream !== undefined) this.messages.later(stream, end, fields, decoded);
     else if (core.server && core.isIdle(streamId) && (streamId & 1) === 1) {
       this.messages.request(streamId, end, dependency, fields, decoded);
-    } else this.frameOnClosed(streamId, true);
+    } else this.frameOnClosed(streamId, true, 0);
   }
 
   onPriority(streamId: number, dependency: number, valid: boolean): void {
@@ -206,7 +206,7 @@ export class Receiver implements FrameHandler {
   }
 
   /** DATA or HEADERS on a stream that is not open. */
-  private frameOnClosed(streamId: number, headers: boolean): void {
+  private frameOnClosed(streamId: number, headers: boolean, length: number): void {
     const { core } = this;
     if (core.isIdle(streamId)) {
       core.onError(ErrorCode.PROTOCOL_ERROR, `frame on idle stream ${streamId}`);
@@ -220,8 +220,9 @@ export class Receiver implements FrameHandler {
         if (headers) core.onError(ErrorCode.STREAM_CLOSED, `HEADERS on reset stream ${streamId}`);
         else core.writeReset(streamId, ErrorCode.STREAM_CLOSED);
         break;
-      case Closed.RESET_BY_US: // These were on their way.
-        if (!core.guard.other()) core.flood('control_frames');
+      case Closed.RESET_BY_US: // These were on their way, and DATA costs what it does on an open stream.
+        if (headers && !core.guard.other()) core.flood('control_frames');
+        else if (!headers && !core.guard.data(length, now())) core.flood('tiny_data');
         break;
       case undefined:
         // Never opened, and skipped by a later one: it may not be opened any more (section 5.1.1).

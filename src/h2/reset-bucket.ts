@@ -10,8 +10,11 @@ export class ResetBucket {
   private at = 0;
   private readonly queue: { readonly streamId: number; readonly code: number }[] = [];
 
-  /** Whether an RST may go now. */
+  /** Whether a new RST may go now: not before those that wait. */
   take(now: number): boolean {
+    return this.queue.length === 0 && this.spend(now);
+  }
+  private spend(now: number): boolean {
     this.tokens = Math.min(BURST, this.tokens + ((now - this.at) / 1000) * PER_SECOND);
     this.at = now;
     if (this.tokens < 1) return false;
@@ -27,7 +30,7 @@ export class ResetBucket {
   }
   /** The next deferred RST that may go now, or null. */
   next(now: number): { readonly streamId: number; readonly code: number } | null {
-    if (this.queue.length === 0 || !this.take(now)) return null;
+    if (this.queue.length === 0 || !this.spend(now)) return null;
     return this.queue.shift() ?? null;
   }
 }

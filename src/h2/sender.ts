@@ -12,10 +12,13 @@ import { Flag, FRAME_HEADER, FrameType } from './frame.ts';
 import { writeData, writeFrameHeader, writeHeaderBlock } from './frame-writer.ts';
 import type { FloodGuard } from './flood-guard.ts';
 import { SendWindow } from './flow-control.ts';
-import { DEFAULT_WINDOW } from './settings.ts';
+import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW } from './settings.ts';
 import type { PeerSettings } from './settings.ts';
 import { Event } from './stream-state.ts';
 import type { Stream, StreamSender } from './stream.ts';
+
+/** Held octets that have to leave for a slow reader to count as a reader. */
+const PROGRESS = 1024;
 
 /** Blocks longer than a frame are put together here before they are cut up. */
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
@@ -27,7 +30,7 @@ export class Sender implements StreamSender {
   private readonly peer: PeerSettings;
   private readonly guard: FloodGuard;
   /** Streams with held DATA that only the connection's window stops, first come first served. */
-  private waiting: Stream[] = [];
+  private readonly waiting: Stream[] = [];
   /** Streams whose DATA the socket has not taken: their sources are credited when it has. */
   private draining: Stream[] = [];
 
@@ -88,11 +91,12 @@ export class Sender implements StreamSender {
 
   /** The connection's window has grown: those who wait for it go on, in turn. */
   windowGrew(): void {
-    const waiting = this.waiting;
-    this.waiting = [];
-    for (const stream of waiting) {
+    // A frame each in turn: one bulk transfer must not take every update.
+    while (this.window.available > 0) {
+      const stream = this.waiting.shift();
+      if (stream === undefined) return;
       stream.waitsForWindow = false;
-      if (stream.held !== null) this.pump(stream);
+      this.pump(stream, DEFAULT_FRAME_SIZE);
     }
   }
 
@@ -114,13 +118,13 @@ export class Sender implements StreamSender {
     if (!stream.sending) stream.host.resetStream(stream, ErrorCode.NO_ERROR);
   }
 
-  /** Sends of what is held as much as the windows allow. */
-  private pump(stream: Stream): void {
+  /** Sends of what is held as much as the windows allow, and no more than `most`. */
+  private pump(stream: Stream, most = Infinity): void {
     const held = stream.held;
     if (held === null) return;
     let sent = 0;
     while (held.length > 0) {
-      const room = Math.min(stream.sendWindow.available, this.window.available, this.peer.maxFrameSize, 16_384);
+      const room = Math.min(stream.sendWindow.available, this.window.available, DEFAULT_FRAME_SIZE, most - sent);
       if (room <= 0) break;
       const n = Math.min(room, held.length);
       const last = n === held.length && stream.endHeld && stream.trailersHeld === null;
@@ -134,7 +138,11 @@ export class Sender implements StreamSender {
       this.guard.sentData();
       sent += n;
     }
-    if (sent > 0) stream.heldSince = now();
+    stream.heldMoved += sent;
+    if (stream.heldMoved >= PROGRESS) {
+      stream.heldSince = now();
+      stream.heldMoved = 0;
+    }
     if (held.length > 0) {
       if (stream.sendWindow.available > 0 && !stream.waitsForWindow) {
         stream.waitsForWindow = true;

@@ -6,6 +6,7 @@ import { CODE_COUNT, countLimit, Session as Count } from '../counters.ts';
 import type { Limit } from '../counters.ts';
 import { ErrorCode, errorCodeName, Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
+import type { Field } from '../hpack/field.ts';
 import { frameBuffers } from '../io/buffer-pool.ts';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { Output } from '../io/output.ts';
@@ -103,7 +104,11 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   /** Streams that could be opened now. */
   get freeStreams(): number {
     if (this.dead || this.leaving !== 'no') return 0;
-    return this.peer.maxConcurrentStreams - this.streams.size - (this.resets?.waiting ?? 0);
+    return this.peer.maxConcurrentStreams - this.streamsUsed;
+  }
+  /** Streams that are open for the peer: those whose RST still waits are among them. */
+  get streamsUsed(): number {
+    return this.streams.size + (this.resets?.waiting ?? 0);
   }
 
   /** Opens a stream with a request. The caller has checked `freeStreams`. */
@@ -149,8 +154,8 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   /** Ends the connection with a code; its streams fail. */
   close(code: ErrorCode, message: string, failure = this.loss): void {
     if (this.dead) return;
+    this.abandon(failure);
     this.writeGoaway(this.lastPeerStream, code, message);
-    this.die(failure);
     this.connection.finish();
   }
 
@@ -160,11 +165,15 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (this.dead) return;
     this.watch.touch();
     this.reader.read(buffer, start, end);
+    this.restIfFull();
+  }
+
+  /** A peer that does not take what it gets is itself not read. */
+  private restIfFull(): void {
     const { maxOutput, maxQueuedAnswers } = this.context.limits;
-    if (this.output.unsent > maxOutput || this.guard.answers > maxQueuedAnswers) {
-      this.context.counters.add(Count.PAUSED, 1);
-      this.connection.pause(PAUSE_OUTPUT);
-    }
+    if (this.dead || (this.output.unsent <= maxOutput && this.guard.answers <= maxQueuedAnswers)) return;
+    this.context.counters.add(Count.PAUSED, 1);
+    this.connection.pause(PAUSE_OUTPUT);
   }
 
   onEnd(): void {
@@ -197,10 +206,23 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   // --- StreamHost --------------------------------------------------------------------------------------------------
 
+  accepts(fields: readonly Field[]): boolean {
+    const { maxHeaderListSize } = this.peer;
+    if (maxHeaderListSize === Infinity) return true;
+    let size = 0;
+    for (let i = 0; i < fields.length; i++) size += fields[i]!.size;
+    return size <= maxHeaderListSize;
+  }
+
   resetStream(stream: Stream, code: number): void {
     if (!stream.advance(Event.SEND_RST)) return;
     this.writeReset(stream.id, code);
     this.remove(stream, Closed.RESET_BY_US);
+  }
+
+  /** A client made us reset a stream of an engine: that costs it as much as a reset of its own. */
+  chargeReset(): void {
+    if (this.server && !this.guard.cancelled(now())) this.flood('resets');
   }
 
   streamEnded(stream: Stream): void {
@@ -267,7 +289,10 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   writeReset(streamId: number, code: number): void {
     this.context.counters.addTo(Count.RST_SENT, code, CODE_COUNT);
     if (this.resets === null || this.resets.take(now())) writeReset(this.output, streamId, code);
-    else this.resets.defer(streamId, code);
+    else {
+      this.resets.defer(streamId, code);
+      this.watch.resetsWait();
+    }
   }
 
   settingsAcknowledged(): boolean {
@@ -329,7 +354,13 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   }
 
   private lost(): void {
-    if (!this.dead) this.die(this.loss);
+    if (!this.dead) this.abandon(this.loss);
+  }
+
+  /** The connection fails: calls that were never given to its socket go elsewhere, so they must not leave here. */
+  private abandon(failure: Failure): void {
+    if (!this.server) this.output.discard();
+    this.die(failure);
   }
 
   /** Every stream fails and no frame is read any more; what is in the output may still leave. */
@@ -353,8 +384,8 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   /** A session that takes no new streams ends with its last one, once the peer's socket has taken all of it. */
   private closeIfDone(): void {
-    if (this.dead || this.leaving !== 'yes' || this.streams.size > 0 || (this.resets?.waiting ?? 0) > 0) return;
-    if (!this.output.empty) return;
+    // RSTs that still wait are as good as said: the end of the connection ends their streams.
+    if (this.dead || this.leaving !== 'yes' || this.streams.size > 0 || !this.output.empty) return;
     this.die(Failures.draining);
     this.connection.finish();
   }

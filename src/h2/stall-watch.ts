@@ -4,11 +4,15 @@
  */
 import { countLimit } from '../counters.ts';
 import { ErrorCode, Failures } from '../errors.ts';
+import { budget } from '../io/budget.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
 import type { Session } from './session.ts';
 
 const LOOK = 1000;
+const RESET_STEP = 40;
+/** How long held bytes may stand still when the process holds too many. */
+const SHORT_PATIENCE = 5000;
 /** After GOAWAY the socket is read and its input thrown away so long, or the GOAWAY itself would be lost. */
 const LINGER = 1000;
 /** The first GOAWAY of a drain is followed by the last after the PING's ACK, or after this. */
@@ -42,6 +46,11 @@ export class StallWatch {
     this.drainAt = now();
     this.soon();
   }
+  /** An RST had to wait: it goes with the next token, not with the next look. */
+  resetsWait(): void {
+    this.awake = true;
+    this.arm(RESET_STEP);
+  }
   /** The session is dead; its socket may live a moment longer. */
   linger(): void {
     this.arm(LINGER);
@@ -64,7 +73,14 @@ export class StallWatch {
     if (session.leaving === 'announced' && time - this.drainAt >= DRAIN_STEP) session.leave();
     session.flushResets();
     session.sender.drained();
-    if (!this.ended(time)) this.sleep(time);
+    if (this.ended(time)) return;
+    this.endSlow(time);
+    // A session may end with its last stream.
+    if (this.alive) this.sleep(time);
+  }
+
+  private get alive(): boolean {
+    return !this.session.dead;
   }
 
   private sleep(time: number): void {
@@ -77,7 +93,8 @@ export class StallWatch {
       this.touch();
       return;
     }
-    if (!quiet || session.settingsUnacked > 0 || session.reader.waiting || session.leaving !== 'no') this.soon();
+    if (session.resets !== null && session.resets.waiting > 0) this.resetsWait();
+    else if (!quiet || session.settingsUnacked > 0 || session.reader.waiting || session.leaving !== 'no') this.soon();
     else {
       this.awake = false;
       session.streams.trim();
@@ -94,6 +111,11 @@ export class StallWatch {
       session.cut();
       return true;
     }
+    if (session.connection.paused) {
+      // It is we who do not read: what the peer owes us may be there.
+      session.settingsAt = this.unitSince = time;
+      return false;
+    }
     if (session.settingsUnacked > 0 && time - session.settingsAt >= limits.handshakeTimeout) {
       countLimit(counters, 'handshake');
       session.onError(ErrorCode.SETTINGS_TIMEOUT, 'no preface or SETTINGS ACK in time');
@@ -107,14 +129,21 @@ export class StallWatch {
       session.onError(ErrorCode.PROTOCOL_ERROR, 'a frame was begun and not finished in time');
       return true;
     }
+    return false;
+  }
+
+  /** Resets the streams whose peer does not take what is held for it. */
+  private endSlow(time: number): void {
+    const { session } = this;
+    const { slowReadTimeout } = session.context.limits;
+    const patience = budget.spent ? Math.min(slowReadTimeout, SHORT_PATIENCE) : slowReadTimeout;
     for (const stream of session.streams.all()) {
-      if (stream.held === null || time - stream.heldSince < limits.slowReadTimeout) continue;
-      countLimit(counters, 'slow_read');
+      if (stream.held === null || time - stream.heldSince < patience) continue;
+      countLimit(session.context.counters, 'slow_read');
       const { sink } = stream;
       session.resetStream(stream, ErrorCode.CANCEL);
       stream.sink = null;
       sink?.onFailed(session.server ? Failures.slowRead : Failures.resetOther, ErrorCode.CANCEL);
     }
-    return false;
   }
 }

@@ -22,8 +22,11 @@ export interface StreamSender {
 /** What a stream asks of its session. */
 export interface StreamHost {
   readonly sender: StreamSender;
+  /** The peer takes header lists of this size. */
+  accepts(fields: readonly Field[]): boolean;
   resetStream(stream: Stream, code: number): void;
   creditStream(stream: Stream, bytes: number): void;
+  chargeReset(): void;
   /** The state became CLOSED by an ordinary end. */
   streamEnded(stream: Stream): void;
 }
@@ -56,6 +59,10 @@ export class Stream implements Half {
   trailersHeld: readonly Field[] | null = null;
   /** When held bytes last moved, by the turn's clock; the start of a stall. */
   heldSince = 0;
+  /** Held octets that have left since then, while they are too few to count as progress. */
+  heldMoved = 0;
+  /** Informational responses received. */
+  informational = 0;
   /** Octets sent or held whose sender has not been credited yet. */
   owed = 0;
   /** In the sender's lists of streams that wait for the connection's window, or for the socket to drain. */
@@ -110,6 +117,15 @@ export class Stream implements Half {
   }
   credit(bytes: number): void {
     if (this.receiving) this.host.creditStream(this, bytes);
+  }
+  charge(): void {
+    this.host.chargeReset();
+  }
+  accepts(fields: readonly Field[]): boolean {
+    return this.host.accepts(fields);
+  }
+  get flushed(): boolean {
+    return this.held === null;
   }
   reset(code: number): void {
     this.sink = null;

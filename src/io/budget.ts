@@ -8,7 +8,11 @@ class Budget {
   give(bytes: number): void {
     this.used -= bytes;
   }
-  /** Above the limit credit waits and nothing is kept for a replay. */
+  /** From half the limit on nothing is kept for a replay. */
+  get tight(): boolean {
+    return this.used * 2 > this.limit;
+  }
+  /** Above the limit credit waits, and patience with slow readers is short. */
   get spent(): boolean {
     return this.used > this.limit;
   }

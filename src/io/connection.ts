@@ -106,6 +106,9 @@ export class Connection implements TurnTask {
     if (this.pausedBy === 0 && !this.closed) this.socket.pause();
     this.pausedBy |= reason;
   }
+  get paused(): boolean {
+    return this.pausedBy !== 0;
+  }
   resume(reason: number): void {
     if (this.pausedBy === 0) return;
     this.pausedBy &= ~reason;

@@ -56,9 +56,12 @@ export class Output implements TurnTask {
   get unsent(): number {
     return this.capacity;
   }
-  /** Less than one slab is unsent: what is copied now leaves as fast as it comes. */
+  /**
+   * Less than one slab is unsent: what is copied now leaves as fast as it comes. When the process holds too much, only a
+   * socket that holds nothing of it may go on.
+   */
   get flowing(): boolean {
-    return this.waiting.length === 0 && !budget.spent;
+    return this.waiting.length === 0 && !(budget.spent && this.inFlight !== null);
   }
   get empty(): boolean {
     return this.inFlight === null && this.waiting.length === 0 && this.at === 0;
@@ -75,19 +78,27 @@ export class Output implements TurnTask {
     if (!this.due && this.inFlight === null) this.schedule();
   }
 
-  /** The socket is gone: all slabs but the one in flight go back at once. */
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
+  /** Throws away what has not been given to the socket: nobody will ever see it. */
+  discard(): void {
     if (this.buffer !== NO_SLAB) this.release(this.buffer);
     for (const slab of this.waiting) this.release(slab);
     this.waiting.length = this.lengths.length = 0;
+    this.waitingLength = 0;
     this.buffer = NO_SLAB;
     this.at = 0;
   }
 
+  /** The socket is gone: all slabs but the one in flight go back at once. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.discard();
+  }
+
   private schedule(): void {
     this.due = true;
+    // Nothing was in flight: what begins to wait now has waited for nobody yet.
+    this.progressAt = now();
     atEndOfTurn(this);
   }
 

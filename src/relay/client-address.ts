@@ -77,5 +77,5 @@ export class Peer {
 }
 
 /** `forwarded` and `x-forwarded-*`: an engine may believe the port, the prefix or the user as well. */
-const speaksOfClient = ({ name }: Field): boolean =>
+export const speaksOfClient = ({ name }: Field): boolean =>
   name.token === Token.X_FORWARDED_FOR || name.token === Token.FORWARDED;

@@ -16,6 +16,7 @@ import { now } from '../io/turn.ts';
 import type { Journal } from '../journal.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptOwner } from './attempt.ts';
+import { speaksOfClient } from './client-address.ts';
 import { formatTimeout, MessageCounter, parseTimeout } from './grpc.ts';
 import type { Caller, Carrier, CarrierSource, Half, HalfSink } from './half.ts';
 import { grpcTrailers, replyLocally } from './local-reply.ts';
@@ -102,8 +103,9 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
    */
   fail(failure: Failure, reset?: number): void {
     if (this.finished) return;
-    this.abandonAttempt(ErrorCode.CANCEL);
     const { down, head } = this;
+    if (failure === Failures.deadline && this.attempt !== null) down.charge();
+    this.abandonAttempt(ErrorCode.CANCEL);
     if (!this.responseBegun) {
       replyLocally(down, failure, head.grpc, head.method);
       this.httpStatus = head.grpc ? 200 : failure.http;
@@ -117,7 +119,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       this.grpcStatus = failure.grpc;
       down.stop();
     } else down.reset(ErrorCode.INTERNAL_ERROR);
-    this.finish(failure);
+    this.finish(this.responseEnded ? null : failure);
   }
 
   // --- Caller ------------------------------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     }
     if (this.replayable) {
       const fits = (this.kept?.length ?? 0) + to - from <= this.context.replayBuffer;
-      if (fits && !budget.spent) this.keep(buffer, from, to);
+      if (fits && !budget.tight) this.keep(buffer, from, to);
       else this.forgetRequest();
     }
     this.attempt.sendData(buffer, from, to, end);
@@ -163,8 +165,10 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   onTrailers(fields: readonly Field[]): void {
     this.requestEnded = true;
-    this.requestTrailers = fields;
-    this.attempt?.half.sendTrailers(fields);
+    // Who the client is stands in the head, and is not for the client to say.
+    const trailers = fields.some(speaksOfClient) ? fields.filter((field) => !speaksOfClient(field)) : fields;
+    this.requestTrailers = trailers;
+    this.attempt?.half.sendTrailers(trailers);
     this.finishIfDone();
   }
 
@@ -185,9 +189,11 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   /** Of the request, `acknowledged` bytes have left for the engine in this attempt. */
   requestSent(acknowledged: number): void {
-    if (acknowledged <= this.credited) return;
-    this.down.credit(acknowledged - this.credited);
-    this.credited = acknowledged;
+    if (acknowledged > this.credited) {
+      this.down.credit(acknowledged - this.credited);
+      this.credited = acknowledged;
+    }
+    this.finishIfDone();
   }
 
   informational(fields: readonly Field[]): void {
@@ -196,6 +202,10 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   /** The final head commits: from here on there is no second attempt. */
   responseHead(head: ResponseHead, end: boolean): void {
+    if (!this.down.accepts(head.fields)) {
+      this.fail(Failures.responseTooLarge);
+      return;
+    }
     this.responseBegun = true;
     this.firstByteAt = now();
     this.httpStatus = head.status;
@@ -216,6 +226,10 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   }
 
   responseTrailers(fields: readonly Field[], grpcStatus: string | null): void {
+    if (!this.down.accepts(fields)) {
+      this.fail(Failures.responseTooLarge);
+      return;
+    }
     if (grpcStatus !== null) this.grpcStatus = Number(grpcStatus);
     this.responseEnded = true;
     this.down.sendTrailers(fields);
@@ -244,6 +258,10 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   }
 
   private start(carrier: Carrier): void {
+    if (!carrier.accepts(this.head.fields)) {
+      this.fail(Failures.headersTooLarge);
+      return;
+    }
     this.attempts++;
     this.correctTimeout();
     const { kept } = this;
@@ -294,7 +312,9 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   // --- The end -----------------------------------------------------------------------------------------------------
 
   private finishIfDone(): void {
-    if (this.requestEnded && this.responseEnded) this.finish(null);
+    if (!this.requestEnded || !this.responseEnded) return;
+    // What the engine has no window for yet is still the client's to cancel, and under its deadline.
+    if (this.attempt === null || this.attempt.half.flushed) this.finish(null);
   }
 
   private finish(failure: Failure | null): void {

@@ -18,6 +18,12 @@ export interface Half {
   sendTrailers(fields: readonly Field[]): void;
   /** The peer may send so many bytes more: what it sent has left on the other side. */
   credit(bytes: number): void;
+  /** Nothing is held back: all that was sent has left, as far as the protocol goes. */
+  readonly flushed: boolean;
+  /** Whether the peer takes a header list of this size. */
+  accepts(fields: readonly Field[]): boolean;
+  /** The peer made the gateway cancel a call at an engine. */
+  charge(): void;
   /** Ends both directions at once, with a wire code (RFC 9113 section 7). What is held is thrown away. */
   reset(code: number): void;
   /** All that we have to say has been said: once it has left, the peer is told that no more is read from it. */
@@ -40,6 +46,8 @@ export interface HalfSink {
 export interface Carrier {
   /** `host:port` of the endpoint. */
   readonly endpoint: string;
+  /** Whether the engine takes a header list of this size. */
+  accepts(fields: readonly Field[]): boolean;
   open(head: RequestHead, end: boolean, sink: HalfSink): Half;
 }
 

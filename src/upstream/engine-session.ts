@@ -2,6 +2,7 @@
 import { Endpoint as Count } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
+import type { Field } from '../hpack/field.ts';
 import { Session } from '../h2/session.ts';
 import type { SessionContext, SessionOwner } from '../h2/core.ts';
 import { Connection } from '../io/connection.ts';
@@ -46,11 +47,14 @@ export class EngineSession implements Carrier, SessionOwner {
   /** Streams that may be opened now, by the engine's limit and by ours. */
   room(maxStreams: number): number {
     if (this.state !== 'ready') return 0;
-    const { freeStreams, peer, streams } = this.session;
+    const { freeStreams, peer, streamsUsed } = this.session;
     const limit = peer.received ? maxStreams : Math.min(maxStreams, this.place.streamLimit);
-    return Math.min(freeStreams, limit - streams.size);
+    return Math.min(freeStreams, limit - streamsUsed);
   }
 
+  accepts(fields: readonly Field[]): boolean {
+    return this.session.accepts(fields);
+  }
   open(head: RequestHead, end: boolean, sink: HalfSink): Half {
     this.place.counters.add(Count.STREAMS, 1);
     const stream = this.session.openStream(head, end, sink);

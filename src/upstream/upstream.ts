@@ -8,7 +8,8 @@ import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
 import { Timer } from '../io/timer-wheel.ts';
-import { now } from '../io/turn.ts';
+import { atEndOfTurn, now } from '../io/turn.ts';
+import type { TurnTask } from '../io/turn.ts';
 import type { Caller, Carrier, CarrierSource } from '../relay/half.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
 import { Endpoint } from './endpoint.ts';
@@ -20,7 +21,7 @@ interface Waiter {
   readonly until: number;
 }
 
-export class Upstream implements CarrierSource, EngineSessionOwner {
+export class Upstream implements CarrierSource, EngineSessionOwner, TurnTask {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
   private readonly spec: UpstreamSpec;
@@ -29,7 +30,10 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
   private readonly waiters = new Map<Caller, Waiter>();
   private readonly timer: Timer;
   private turn = 0;
-  private serving = false;
+  /** Waiters that take any carrier: while there are some, a new caller queues behind them. */
+  private undemanding = 0;
+  /** Waiters are to be served at the end of the turn. */
+  private due = false;
   private closed = false;
 
   constructor(spec: UpstreamSpec, context: SessionContext) {
@@ -44,7 +48,7 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
   }
 
   acquire(caller: Caller, avoid: Carrier | null): Carrier | null {
-    const carrier = this.waiters.size === 0 ? this.pick(avoid) : null;
+    const carrier = this.undemanding === 0 ? this.pick(avoid) : null;
     if (carrier !== null) return carrier;
     if (!this.hope) {
       caller.onUnavailable(this.lastFailure);
@@ -52,11 +56,14 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
     }
     const { acquireTimeout } = this.spec;
     this.waiters.set(caller, { avoid, until: now() + acquireTimeout });
+    if (avoid === null) this.undemanding++;
     if (!this.timer.armed) this.context.wheel.arm(this.timer, acquireTimeout);
     return null;
   }
 
   cancel(caller: Caller): void {
+    const waiter = this.waiters.get(caller);
+    if (waiter?.avoid === null) this.undemanding--;
     this.waiters.delete(caller);
   }
 
@@ -71,27 +78,40 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
 
   // --- EngineSessionOwner ------------------------------------------------------------------------------------------
 
+  /** At the end of the turn: a client that goes takes its own waiting calls along first. */
   onRoom(): void {
-    // Serving a caller opens a stream, and may end one: what comes of that is seen by the loop that runs.
-    if (this.serving || this.waiters.size === 0) return;
-    this.serving = true;
-    try {
-      for (const [caller, { avoid }] of this.waiters) {
-        const carrier = this.pick(avoid);
-        if (carrier === null) break;
-        this.waiters.delete(caller);
-        caller.onCarrier(carrier);
-      }
-    } finally {
-      this.serving = false;
+    if (this.due || this.waiters.size === 0) return;
+    this.due = true;
+    atEndOfTurn(this);
+  }
+
+  /** Whoever waits tries the next endpoint that may be tried. */
+  onConnectFailed(): void {
+    this.onRoom();
+  }
+
+  endTurn(): void {
+    this.due = false;
+    for (const [caller, { avoid }] of this.waiters) {
+      const carrier = this.pick(avoid);
+      // One that waits for another session than all others does not hold them up.
+      if (carrier === null && avoid === null) break;
+      if (carrier === null) continue;
+      this.cancel(caller);
+      this.serve(caller, carrier);
     }
     this.failIfHopeless();
   }
 
-  onConnectFailed(): void {
-    // Whoever waits tries the next endpoint that may be tried.
-    this.onRoom();
-    this.failIfHopeless();
+  /** A throw is a bug that costs one call, not those that wait behind it. */
+  private serve(caller: Caller, carrier: Carrier): void {
+    try {
+      caller.onCarrier(carrier);
+    } catch (error) {
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.context.journal.connection({ side: 'upstream', peer: this.name, event: 'bug', code: null, message });
+      caller.onUnavailable(Failures.bug);
+    }
   }
 
   // --- Picking -----------------------------------------------------------------------------------------------------
@@ -134,6 +154,7 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
     if (this.waiters.size === 0 || this.hope) return;
     const callers = [...this.waiters.keys()];
     this.waiters.clear();
+    this.undemanding = 0;
     for (const caller of callers) caller.onUnavailable(this.lastFailure);
   }
 
@@ -144,7 +165,7 @@ export class Upstream implements CarrierSource, EngineSessionOwner {
         this.context.wheel.arm(this.timer, until - time);
         return;
       }
-      this.waiters.delete(caller);
+      this.cancel(caller);
       caller.onUnavailable(Failures.poolFull);
     }
   }

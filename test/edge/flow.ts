@@ -44,9 +44,13 @@ export class Source {
   }
 
   /** Waits until nothing more has been sent for a while. */
-  async stalled(ms = 150): Promise<number> {
-    for (let before = -1; before !== this.sent; await sleep(ms)) before = this.sent;
-    return this.sent;
+  async stalled(ms = 80): Promise<number> {
+    let before = -1;
+    while (before !== this.sent) {
+      before = this.sent;
+      await sleep(ms);
+    }
+    return before;
   }
 
   /** What may be sent; undefined while that is nothing, 0 when it never will be more. */

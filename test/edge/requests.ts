@@ -2,6 +2,7 @@
 import type { Frame } from '../support/frames.ts';
 import type { RawEngine } from '../support/raw-peer.ts';
 import type { RawSession } from '../support/raw-session.ts';
+import { Code } from './stage.ts';
 
 const pathIn = (frame: Frame): string | undefined => frame.headers?.find(([name]) => name === ':path')?.[1];
 
@@ -15,3 +16,7 @@ export const arrived = (session: RawSession, path: string): Promise<Frame> =>
 
 export const fieldsOf = ({ headers }: Frame, ...names: readonly string[]): string[] =>
   headers!.filter(([name]) => names.includes(name)).map(([name, value]) => `${name}: ${value}`);
+
+/** The engine is told that nobody waits for its answer any more. */
+export const cancelled = (session: RawSession, streamId: number): Promise<true> =>
+  session.until(() => (session.heard(streamId).reset === Code.CANCEL ? true : undefined), 'CANCEL', 8000);

@@ -97,7 +97,7 @@ test('full slabs queue up and are written one at a time, in order', async () => 
   assert.ok(balanced());
 });
 
-test('nothing flows while slabs wait or the budget is spent', async () => {
+test('nothing flows while slabs wait, or anything while the budget is spent', async () => {
   const slow = new Slow();
   slow.fill(SLAB_SIZE);
   assert.equal(slow.output.flowing, true);
@@ -113,6 +113,9 @@ test('nothing flows while slabs wait or the budget is spent', async () => {
   assert.equal(slow.output.flowing, true);
   const { limit } = budget;
   budget.limit = budget.used - 1;
+  assert.equal(slow.output.flowing, true, 'its socket holds nothing');
+  slow.fill(1);
+  await turnOver();
   assert.equal(slow.output.flowing, false);
   budget.limit = limit;
 });

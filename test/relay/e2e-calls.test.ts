@@ -80,7 +80,7 @@ test('a message of 4 MiB passes both ways at once on one stream, in pieces of a 
 });
 
 test('each of 200 conversations at once gets its own messages, all and in order', async (t) => {
-  const MESSAGES = 20;
+  const MESSAGES = 10;
   const engine = await grpcEngine(t, { talk: parrot });
   const gateway = await gatewayTo(t, engine);
   const clients = Array.from({ length: 4 }, () => grpcClient(t, gateway.port));

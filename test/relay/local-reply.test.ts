@@ -41,6 +41,7 @@ const MAY_RETRY: readonly Failure[] = [Failures.poolFull, Failures.rateLimited];
 
 /** A half that writes down what it is told to send. */
 class RecordingHalf implements Half {
+  readonly flushed = true;
   status = '';
   readonly fields: Record<string, string> = {};
   body = '';
@@ -61,6 +62,12 @@ class RecordingHalf implements Half {
     this.body += buffer.toString('utf8', from, to);
     this.ended = end;
     return to - from;
+  }
+  accepts(): boolean {
+    return true;
+  }
+  charge(): void {
+    assert.fail('a local reply costs the client nothing');
   }
   sendTrailers(): void {
     assert.fail('a local reply has no trailers of its own');
