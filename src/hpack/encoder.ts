@@ -59,8 +59,7 @@ export class Encoder {
 
   private field(field: Field, to: Buffer, at: number): number {
     const indexing = field.indexing;
-    if (indexing === Indexing.NEVER) return literal(field, to, at, 0x10, 4);
-    if (indexing === Indexing.AVOID) return literal(field, to, at, 0x00, 4);
+    if (indexing !== Indexing.ALLOWED) return unindexed(field, to, at);
     const number = this.find(field);
     if (number > 0) return writeInteger(to, at, 0x80, 7, STATIC_LENGTH + 1 + this.table.inserted - number);
     if (!this.worthAPlace(field)) return literal(field, to, at, 0x00, 4);
@@ -102,6 +101,17 @@ export class Encoder {
     this.older[number & (this.older.length - 1)] = this.heads[bucket]!;
     this.heads[bucket] = number;
   }
+}
+
+/** A field that may not be in any table. One that comes again is the same object, and brings its octets along. */
+function unindexed(field: Field, to: Buffer, at: number): number {
+  if (field.octets !== null) {
+    to.set(field.octets, at);
+    return at + field.octets.length;
+  }
+  const end = literal(field, to, at, field.indexing === Indexing.NEVER ? 0x10 : 0x00, 4);
+  if (++field.written > 1) field.octets = Uint8Array.prototype.slice.call(to, at, end);
+  return end;
 }
 
 /** A literal representation; the name by its static index where it has one. */

@@ -79,6 +79,9 @@ export class Field {
   /** Index of the whole field in the static table, 0 if it is not there. */
   staticIndex = 0;
   readonly hash: number;
+  /** The literal representation of a field that is never an index, once it has been written twice. */
+  octets: Uint8Array | null = null;
+  written = 0;
 
   constructor(name: Name, value: string, never = false, defect = 0, hash = hashString(value, name.hash)) {
     this.name = name;
