@@ -34,6 +34,9 @@ const MAX_STREAM_WINDOW = 1024 * 1024;
 /** A peer that is bound by its window spends half of it in half a round trip; half as much again for jitter. */
 const WINDOW_BOUND = 0.75;
 const TRIPS_BEFORE_WIDENING = 4;
+/** Milliseconds of a round trip up to which a window of moderate size is no bound: 128 MB/s a stream and more. */
+const SHORT_PATH = 2;
+const SHORT_PATH_WINDOW = 256 * 1024;
 const DRAIN_PING = Buffer.from('frameway', 'latin1');
 /** Why reading rests: our own output is not taken. */
 const PAUSE_OUTPUT = 1;
@@ -406,15 +409,15 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
    * path that would only fill the socket's buffers, and make small messages wait behind bulk (measured: 3 ms for 0.4).
    */
   private widenWindow(): void {
-    if (this.streamWindow === MAX_STREAM_WINDOW || !this.output.flowing) return;
     // One round trip says little, for it may have met a busy loop: the same SETTINGS again measure another.
     const sure = this.roundTrips >= TRIPS_BEFORE_WIDENING;
-    const size = sure ? Math.min((this.streamWindow + 1) * 4, MAX_STREAM_WINDOW) : this.streamWindow;
+    const most = this.roundTrip < SHORT_PATH ? SHORT_PATH_WINDOW : MAX_STREAM_WINDOW;
+    if (this.streamWindow >= (sure ? most : MAX_STREAM_WINDOW) || !this.output.flowing) return;
+    const size = sure ? Math.min((this.streamWindow + 1) * 4, most) : this.streamWindow;
     this.writeSettings([[SettingId.INITIAL_WINDOW_SIZE, size]]);
-    if (!sure) return;
     const by = size - this.streamWindow;
     this.streamWindow = size;
-    this.roundTrips = 0;
+    if (sure) this.roundTrips = 0;
     for (const stream of this.streams.all()) stream.receiveWindow.widen(by);
   }
 
