@@ -6,7 +6,6 @@ import { CODE_COUNT, countLimit, Session as Count } from '../counters.ts';
 import type { Limit } from '../counters.ts';
 import { ErrorCode, errorCodeName, Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
-import type { Field } from '../hpack/field.ts';
 import { frameBuffers } from '../io/buffer-pool.ts';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { Output } from '../io/output.ts';
@@ -29,14 +28,8 @@ import { Event } from './stream-state.ts';
 import { Stream } from './stream.ts';
 import type { StreamHost } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
+import { WindowTuner } from './window-tuner.ts';
 
-const MAX_STREAM_WINDOW = 1024 * 1024;
-/** A peer that is bound by its window spends half of it in half a round trip; half as much again for jitter. */
-const WINDOW_BOUND = 0.75;
-const TRIPS_BEFORE_WIDENING = 4;
-/** Milliseconds of a round trip up to which a window of moderate size is no bound: 128 MB/s a stream and more. */
-const SHORT_PATH = 2;
-const SHORT_PATH_WINDOW = 256 * 1024;
 const DRAIN_PING = Buffer.from('frameway', 'latin1');
 /** Why reading rests: our own output is not taken. */
 const PAUSE_OUTPUT = 1;
@@ -59,14 +52,10 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   lastPeerStream = 0;
   private nextStream = 1;
-  /** What new streams of the peer may send at once; learnt. */
-  private streamWindow = DEFAULT_WINDOW;
+  private readonly windows = new WindowTuner();
   /** SETTINGS of ours without an ACK, and when the last of them went out. */
   settingsUnacked = 0;
   settingsAt = now();
-  /** Shortest time to a SETTINGS ACK; no window is judged before the first. */
-  private roundTrip = Infinity;
-  private roundTrips = 0;
   private started = false;
   leaving: Leaving = 'no';
   dead = false;
@@ -116,7 +105,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   /** Opens a stream with a request. The caller has checked `freeStreams`. */
   openStream(head: RequestHead, end: boolean, sink: HalfSink): Stream {
-    const stream = new Stream(this.nextStream, this, sink, this.peer.initialWindowSize, this.streamWindow);
+    const stream = new Stream(this.nextStream, this, sink, this.peer.initialWindowSize, this.windows.size);
     this.nextStream += 2;
     stream.method = head.method;
     stream.startsAt = this.output.position;
@@ -209,14 +198,6 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   // --- StreamHost --------------------------------------------------------------------------------------------------
 
-  accepts(fields: readonly Field[]): boolean {
-    const { maxHeaderListSize } = this.peer;
-    if (maxHeaderListSize === Infinity) return true;
-    let size = 0;
-    for (let i = 0; i < fields.length; i++) size += fields[i]!.size;
-    return size <= maxHeaderListSize;
-  }
-
   resetStream(stream: Stream, code: number): void {
     if (!stream.advance(Event.SEND_RST)) return;
     this.writeReset(stream.id, code);
@@ -238,8 +219,8 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (due === 0) return;
     writeWindowUpdate(this.output, stream.id, due);
     const time = now();
-    // Half a window in half a round trip: the peer waits for us, not for the network or for whoever reads.
-    if (this.settingsUnacked === 0 && time - stream.creditedAt <= this.roundTrip * WINDOW_BOUND) this.widenWindow();
+    // One SETTINGS at a time, and none while our own way out is full.
+    if (this.settingsUnacked === 0 && this.output.flowing) this.tune(time - stream.creditedAt);
     stream.creditedAt = time;
   }
 
@@ -253,7 +234,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   admit(streamId: number): Stream {
     this.guard.opened();
-    const stream = new Stream(streamId, this, null, this.peer.initialWindowSize, this.streamWindow);
+    const stream = new Stream(streamId, this, null, this.peer.initialWindowSize, this.windows.size);
     this.streams.add(stream);
     return stream;
   }
@@ -301,8 +282,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   settingsAcknowledged(): boolean {
     if (this.settingsUnacked === 0) return false;
     this.settingsUnacked--;
-    this.roundTrips++;
-    this.roundTrip = Math.min(this.roundTrip, now() - this.settingsAt);
+    this.windows.acknowledged(now() - this.settingsAt);
     return true;
   }
 
@@ -404,21 +384,13 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     writeSettings(this.output, settings);
   }
 
-  /**
-   * The window is what holds the peer's streams back, so new ones get a larger one, and those that are open too. On a short
-   * path that would only fill the socket's buffers, and make small messages wait behind bulk (measured: 3 ms for 0.4).
-   */
-  private widenWindow(): void {
-    // One round trip says little, for it may have met a busy loop: the same SETTINGS again measure another.
-    const sure = this.roundTrips >= TRIPS_BEFORE_WIDENING;
-    const most = this.roundTrip < SHORT_PATH ? SHORT_PATH_WINDOW : MAX_STREAM_WINDOW;
-    if (this.streamWindow >= (sure ? most : MAX_STREAM_WINDOW) || !this.output.flowing) return;
-    const size = sure ? Math.min((this.streamWindow + 1) * 4, most) : this.streamWindow;
+  /** Half a stream's window was spent in so many milliseconds. */
+  private tune(ms: number): void {
+    const size = this.windows.spentHalf(ms);
+    if (size === 0) return;
     this.writeSettings([[SettingId.INITIAL_WINDOW_SIZE, size]]);
-    const by = size - this.streamWindow;
-    this.streamWindow = size;
-    if (sure) this.roundTrips = 0;
-    for (const stream of this.streams.all()) stream.receiveWindow.widen(by);
+    const by = this.windows.announced(size);
+    if (by > 0) for (const stream of this.streams.all()) stream.receiveWindow.widen(by);
   }
 
   private record(event: ConnectionRecord['event'], code: string | null, message: string): void {

@@ -1,5 +1,6 @@
 /** SETTINGS (RFC 9113 section 6.5): what each side allows the other. */
 import { ErrorCode } from '../errors.ts';
+import type { Field } from '../hpack/field.ts';
 import { readUint32 } from './frame.ts';
 
 export const SettingId = {
@@ -41,6 +42,14 @@ export class PeerSettings {
       if (error !== ErrorCode.NO_ERROR) return error;
     }
     return ErrorCode.NO_ERROR;
+  }
+
+  /** Whether the peer takes a header list of this size: it is advice, but one that some engines enforce on the connection. */
+  accepts(fields: readonly Field[]): boolean {
+    if (this.maxHeaderListSize === Infinity) return true;
+    let size = 0;
+    for (let i = 0; i < fields.length; i++) size += fields[i]!.size;
+    return size <= this.maxHeaderListSize;
   }
 
   private set(id: number, value: number, fromServer: boolean): ErrorCode {

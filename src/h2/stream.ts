@@ -8,6 +8,7 @@ import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
 import type { Half, HalfSink } from '../relay/half.ts';
 import { ReceiveWindow, SendWindow } from './flow-control.ts';
+import type { PeerSettings } from './settings.ts';
 import { canReceive, canSend, ILLEGAL, next, State } from './stream-state.ts';
 import type { Event } from './stream-state.ts';
 
@@ -22,8 +23,7 @@ export interface StreamSender {
 /** What a stream asks of its session. */
 export interface StreamHost {
   readonly sender: StreamSender;
-  /** The peer takes header lists of this size. */
-  accepts(fields: readonly Field[]): boolean;
+  readonly peer: PeerSettings;
   resetStream(stream: Stream, code: number): void;
   creditStream(stream: Stream, bytes: number): void;
   chargeReset(): void;
@@ -122,7 +122,7 @@ export class Stream implements Half {
     this.host.chargeReset();
   }
   accepts(fields: readonly Field[]): boolean {
-    return this.host.accepts(fields);
+    return this.host.peer.accepts(fields);
   }
   get flushed(): boolean {
     return this.held === null;

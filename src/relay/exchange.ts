@@ -313,7 +313,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   private finishIfDone(): void {
     if (!this.requestEnded || !this.responseEnded) return;
-    // What the engine has no window for yet is still the client's to cancel, and under its deadline.
+    // What the engine has no window for yet is still under the deadline, and the engine's slow-read timeout.
     if (this.attempt === null || this.attempt.half.flushed) this.finish(null);
   }
 

@@ -53,7 +53,7 @@ export class EngineSession implements Carrier, SessionOwner {
   }
 
   accepts(fields: readonly Field[]): boolean {
-    return this.session.accepts(fields);
+    return this.session.peer.accepts(fields);
   }
   open(head: RequestHead, end: boolean, sink: HalfSink): Half {
     this.place.counters.add(Count.STREAMS, 1);

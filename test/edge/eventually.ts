@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { budget } from '../../src/io/budget.ts';
+import { Type, isAck, pingFrame } from '../support/frames.ts';
 import type { TestGateway } from '../support/gateway.ts';
+import type { RawSession } from '../support/raw-session.ts';
 
 const PATIENCE = 3000;
 
@@ -30,3 +32,9 @@ export const onlyLeft = (gateway: TestGateway, connections: number): Promise<voi
     () => `connections, exchanges and streams are ${gauges().join()}`,
   );
 };
+
+/** The gateway has taken all that this peer has sent so far: it answers in order. */
+export async function heeded(peer: RawSession): Promise<void> {
+  peer.send(pingFrame());
+  await peer.next((frame) => frame.type === Type.PING && isAck(frame));
+}
