@@ -88,7 +88,7 @@ export function priced(load: Load, firstCalls: number): Plan['prepare'] {
       return meter.microseconds / made;
     };
     let calls = firstCalls;
-    for (const share of [0.5, 4, 1]) {
+    for (const share of [0.5, 12, 1]) {
       calls = Math.max(firstCalls, Math.round((share * budget * bench.effort) / (await price(calls))));
     }
     return async () => [await price(calls)];
