@@ -16,7 +16,7 @@ export class Output implements TurnTask {
   /** Where to write next: `buffer[at]`, after `reserve`. The hot path writes here without a call between. */
   buffer: Buffer = NO_SLAB;
   at = 0;
-  /** When the socket last took something, by the turn's clock. */
+  /** When something began to wait, or the socket last took some of what waits, by the turn's clock. */
   progressAt = 0;
   private readonly socket: Socket;
   private readonly onDrain: () => void;
@@ -118,21 +118,21 @@ export class Output implements TurnTask {
 
   private writeNext(): void {
     if (this.closed) return;
-    let slab = this.waiting.shift();
-    let length = this.lengths.shift() ?? 0;
-    this.waitingLength -= length;
-    if (slab === undefined) {
-      if (this.at === 0) {
+    let slab = this.buffer;
+    let length = this.at;
+    if (this.waiting.length > 0) {
+      slab = this.waiting.shift()!;
+      length = this.lengths.shift()!;
+      this.waitingLength -= length;
+    } else {
+      if (length === 0) {
         if (this.finishing) this.socket.end();
         return;
       }
-      slab = this.buffer;
-      length = this.at;
       this.buffer = NO_SLAB;
       this.at = 0;
     }
     this.inFlight = slab;
-    this.progressAt = now();
     this.handed += length;
     this.counters.add(Session.BYTES_WRITTEN, length);
     this.socket.write(length === slab.length ? slab : slab.subarray(0, length), this.written);
@@ -143,9 +143,10 @@ export class Output implements TurnTask {
     if (this.inFlight === null) return;
     this.release(this.inFlight);
     this.inFlight = null;
-    this.progressAt = now();
     if (this.closed) return;
     if (this.waiting.length > 0 || this.at > 0) {
+      // Where nothing waits, the clock starts when something does: see `schedule`.
+      this.progressAt = now();
       if (!this.due) this.writeNext();
     } else if (this.finishing) this.socket.end();
     this.onDrain();

@@ -180,13 +180,19 @@ test('closing before the turn is over writes nothing', async () => {
   assert.ok(balanced());
 });
 
-test('progress is when the socket was given or took something', async () => {
+test('progress is when something began to wait, or when the socket took some of what waits', async () => {
   const slow = new Slow();
   slow.put('x');
   await turnOver();
   const given = slow.output.progressAt;
   await sleep(10);
   assert.equal(slow.output.progressAt, given);
+  slow.put('y');
   slow.take();
-  assert.ok(slow.output.progressAt >= given + 9);
+  const taken = slow.output.progressAt;
+  assert.ok(taken >= given + 9, `${taken - given} ms`);
+  slow.take();
+  await sleep(10);
+  slow.put('z');
+  assert.ok(slow.output.progressAt >= taken + 9, `${slow.output.progressAt - taken} ms`);
 });
