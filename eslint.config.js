@@ -39,7 +39,6 @@ export default tseslint.config(
           ],
         },
       ],
-      '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
   {

@@ -3,7 +3,6 @@ declare global {
   interface Buffer {
     latin1Slice(start: number, end: number): string;
     latin1Write(text: string, offset: number, length: number): number;
-    asciiSlice(start: number, end: number): string;
   }
 }
 export {};

@@ -13,10 +13,8 @@ import type { Endpoint } from './endpoint.ts';
 
 /** What an upstream wants to know of its sessions. */
 export interface EngineSessionOwner {
-  /** There may be room for calls that wait. */
+  /** There may be room for calls that wait, or a connect failed and they have to go elsewhere. */
   onRoom(): void;
-  /** Whoever waits may have to go elsewhere. */
-  onConnectFailed(): void;
 }
 
 export class EngineSession implements Carrier, SessionOwner {
@@ -115,7 +113,7 @@ export class EngineSession implements Carrier, SessionOwner {
     const peer = this.endpoint;
     this.context.journal.connection({ side: 'upstream', peer, event: 'connect_failed', code: null, message });
     this.connection.destroy();
-    this.owner.onConnectFailed();
+    this.owner.onRoom();
   }
 
   private retire(): void {

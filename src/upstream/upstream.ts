@@ -85,11 +85,6 @@ export class Upstream implements CarrierSource, EngineSessionOwner, TurnTask {
     atEndOfTurn(this);
   }
 
-  /** Whoever waits tries the next endpoint that may be tried. */
-  onConnectFailed(): void {
-    this.onRoom();
-  }
-
   endTurn(): void {
     this.due = false;
     for (const [caller, { avoid }] of this.waiters) {
