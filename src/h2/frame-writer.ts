@@ -86,7 +86,7 @@ export function writeSettingsAck(sink: OctetSink): void {
 }
 
 /** Octets up to this many are copied by a loop: a call into the runtime costs more. */
-const SHORT_COPY = 48;
+const SHORT_COPY = 16;
 
 export function writeData(
   sink: OctetSink,
@@ -102,7 +102,8 @@ export function writeData(
   const flags = last ? Flag.END_STREAM : 0;
   const at = writeFrameHeader(buffer, sink.at, length, FrameType.DATA, flags, streamId);
   if (length <= SHORT_COPY) for (let i = 0; i < length; i++) buffer[at + i] = from[start + i]!;
-  else from.copy(buffer, at, start, end);
+  // Not `copy`, which on Node 20 costs half as much again.
+  else buffer.set(new Uint8Array(from.buffer, from.byteOffset + start, length), at);
   sink.at = at + length;
 }
 

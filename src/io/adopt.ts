@@ -5,6 +5,7 @@
  */
 import { Socket } from 'node:net';
 import type { OnReadOpts } from 'node:net';
+import { PROMPT } from './output.ts';
 
 interface Handle {
   reading: boolean;
@@ -46,7 +47,7 @@ export function adopt(accepted: Socket, onread: OnReadOpts): Adopted {
   // Only one of the two may count in the server, or `close` and `maxConnections` go wrong.
   innards._server = null;
   innards._handle = null;
-  const options = { handle, allowHalfOpen: true, onread };
+  const options = { handle, allowHalfOpen: true, onread, writableHighWaterMark: PROMPT };
   const socket = new Socket(options);
   (socket as unknown as Innards)._server = server;
   return { socket, early, ended, direct };

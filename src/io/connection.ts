@@ -7,7 +7,7 @@ import type { NetConnectOpts, OnReadOpts, Socket } from 'node:net';
 import { Session } from '../counters.ts';
 import type { Counters } from '../counters.ts';
 import { adopt } from './adopt.ts';
-import { Output } from './output.ts';
+import { Output, PROMPT } from './output.ts';
 import { atEndOfTurn, beginTurn } from './turn.ts';
 import type { TurnTask } from './turn.ts';
 
@@ -76,7 +76,8 @@ export class Connection implements TurnTask {
     onConnect: () => void,
   ): Connection {
     const onread = new OnRead();
-    const socket = connect({ ...to, onread, noDelay: true, allowHalfOpen: true } as NetConnectOpts);
+    const how = { onread, noDelay: true, allowHalfOpen: true, writableHighWaterMark: PROMPT };
+    const socket = connect({ ...to, ...how } as NetConnectOpts);
     const remote = 'path' in to ? { address: to.path, port: 0 } : { address: to.host, port: to.port };
     const connection = new Connection(socket, remote, counters);
     onread.connection = connection;

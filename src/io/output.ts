@@ -7,10 +7,16 @@ import { Session } from '../counters.ts';
 import type { Counters } from '../counters.ts';
 import { budget } from './budget.ts';
 import { SLAB_SIZE, slabs } from './buffer-pool.ts';
-import { atEndOfTurn, now } from './turn.ts';
+import { flushAtEndOfTurn, now } from './turn.ts';
 import type { TurnTask } from './turn.ts';
 
 const NO_SLAB = Buffer.alloc(0);
+
+/**
+ * High water mark of a socket whose `write` returns true once the kernel has taken everything, and which says `drain` once
+ * it has if it could not at once: so a write that leaves at once, as nearly all do, costs no callback and no tick.
+ */
+export const PROMPT = 1;
 
 export class Output implements TurnTask {
   /** Where to write next: `buffer[at]`, after `reserve`. The hot path writes here without a call between. */
@@ -20,11 +26,13 @@ export class Output implements TurnTask {
   progressAt = 0;
   private readonly socket: Socket;
   private readonly onDrain: () => void;
-  private readonly written: (error?: Error | null) => void;
+  /** Called back by a socket that cannot tell at once whether it took a write. */
+  private readonly written: (() => void) | undefined;
   /** Full slabs and how far they are filled, waiting behind the one in flight. */
   private readonly waiting: Buffer[] = [];
   private readonly lengths: number[] = [];
   private inFlight: Buffer | null = null;
+  private inFlightLength = 0;
   /** Octets given to the socket so far, and those that wait in full slabs. */
   handed = 0;
   private waitingLength = 0;
@@ -39,7 +47,9 @@ export class Output implements TurnTask {
     this.socket = socket;
     this.counters = counters;
     this.onDrain = onDrain;
-    this.written = () => this.recycle();
+    const taken = (): void => this.taken();
+    if (socket.writableHighWaterMark === PROMPT) socket.on('drain', taken);
+    else this.written = taken;
   }
 
   /** Makes sure that `buffer` has `bytes` free from `at` on, and that they will leave at the end of the turn. */
@@ -88,10 +98,11 @@ export class Output implements TurnTask {
     this.at = 0;
   }
 
-  /** The socket is gone: all slabs but the one in flight go back at once. */
+  /** The socket is gone, and its last write with it. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    if (this.inFlight !== null) this.land();
     this.discard();
   }
 
@@ -99,7 +110,7 @@ export class Output implements TurnTask {
     this.due = true;
     // Nothing was in flight: what begins to wait now has waited for nobody yet.
     this.progressAt = now();
-    atEndOfTurn(this);
+    flushAtEndOfTurn(this);
   }
 
   private nextSlab(bytes: number): void {
@@ -116,8 +127,33 @@ export class Output implements TurnTask {
     this.at = 0;
   }
 
+  /** Writes until the socket takes no more at once. */
   private writeNext(): void {
+    let took = false;
+    while (!this.closed && this.launch() && this.writeOut()) {
+      took = true;
+      this.land();
+    }
+    if (!took) return;
+    // Where nothing waits, the clock starts when something does: see `schedule`.
+    if (this.inFlight !== null) this.progressAt = now();
+    this.onDrain();
+  }
+
+  /** The socket has taken, or lost, what was in flight. */
+  private taken(): void {
+    if (this.inFlight === null) return;
+    this.land();
     if (this.closed) return;
+    if (this.waiting.length > 0 || this.at > 0) {
+      this.progressAt = now();
+      if (!this.due) this.writeNext();
+    } else if (this.finishing) this.socket.end();
+    this.onDrain();
+  }
+
+  /** Puts the next slab in flight; false if there is none, and then it is time to finish. */
+  private launch(): boolean {
     let slab = this.buffer;
     let length = this.at;
     if (this.waiting.length > 0) {
@@ -127,29 +163,29 @@ export class Output implements TurnTask {
     } else {
       if (length === 0) {
         if (this.finishing) this.socket.end();
-        return;
+        return false;
       }
       this.buffer = NO_SLAB;
       this.at = 0;
     }
     this.inFlight = slab;
+    this.inFlightLength = length;
     this.handed += length;
     this.counters.add(Session.BYTES_WRITTEN, length);
-    this.socket.write(length === slab.length ? slab : slab.subarray(0, length), this.written);
+    return true;
   }
 
-  /** Whatever became of the write: the slab is free again. */
-  private recycle(): void {
-    if (this.inFlight === null) return;
-    this.release(this.inFlight);
+  private writeOut(): boolean {
+    const slab = this.inFlight!;
+    const octets = this.inFlightLength === slab.length ? slab : slab.subarray(0, this.inFlightLength);
+    if (this.written === undefined) return this.socket.write(octets);
+    this.socket.write(octets, this.written);
+    return false;
+  }
+
+  private land(): void {
+    this.release(this.inFlight!);
     this.inFlight = null;
-    if (this.closed) return;
-    if (this.waiting.length > 0 || this.at > 0) {
-      // Where nothing waits, the clock starts when something does: see `schedule`.
-      this.progressAt = now();
-      if (!this.due) this.writeNext();
-    } else if (this.finishing) this.socket.end();
-    this.onDrain();
   }
 
   private release(slab: Buffer): void {

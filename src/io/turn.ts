@@ -11,6 +11,7 @@ export interface TurnTask {
 let open = false;
 let time = 0;
 let tasks: TurnTask[] = [];
+let flushes: TurnTask[] = [];
 let running: TurnTask[] = [];
 
 /** Milliseconds of a monotonic clock; the same value throughout a turn. */
@@ -30,6 +31,12 @@ export function atEndOfTurn(task: TurnTask): void {
   tasks.push(task);
 }
 
+/** The same for what is to be done last: what the tasks of a turn write leaves with it. */
+export function flushAtEndOfTurn(task: TurnTask): void {
+  beginTurn();
+  flushes.push(task);
+}
+
 function endTurn(): void {
   open = false;
   // What a task puts down belongs to the next turn, so that no socket can keep the loop from polling.
@@ -38,4 +45,10 @@ function endTurn(): void {
   running = due;
   for (let i = 0; i < due.length; i++) due[i]!.endTurn();
   due.length = 0;
+  // A flush puts down what it made others write: that is for the next turn as well.
+  const last = flushes;
+  flushes = running;
+  running = last;
+  for (let i = 0; i < last.length; i++) last[i]!.endTurn();
+  last.length = 0;
 }

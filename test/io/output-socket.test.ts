@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { budget } from '../../src/io/budget.ts';
+import { adopt } from '../../src/io/adopt.ts';
 import { SLAB_SIZE, slabs } from '../../src/io/buffer-pool.ts';
+import { PROMPT } from '../../src/io/output.ts';
 import { Random } from '../support/random.ts';
 import { pattern } from './pattern.ts';
-import { borrowed, drink, joined, Recorder, sleep, turnOver, until } from './wire.ts';
+import { borrowed, dial, drink, joined, listen, Recorder, sleep, turnOver, until } from './wire.ts';
 
 const MIB = 1024 * 1024;
 
@@ -112,4 +114,15 @@ test('an idle connection holds no slab', async (t) => {
   await until(() => recorder.connection.output.empty);
   assert.ok(balanced());
   assert.ok(slabs.freeBuffers >= Math.max(free, 1));
+});
+
+test('on this Node a write that the kernel takes at once leaves nothing behind, and returns true', async (t) => {
+  const server = await listen(t, (accepted) => {
+    const { socket } = adopt(accepted, { buffer: Buffer.alloc(10), callback: () => true });
+    assert.equal(socket.writableHighWaterMark, PROMPT);
+    assert.deepEqual([socket.write(Buffer.from('short')), socket.writableLength], [true, 0]);
+    socket.end();
+  });
+  const peer = await dial(t, server.port);
+  assert.equal((await drink(peer)).toString(), 'short');
 });

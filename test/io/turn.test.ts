@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { atEndOfTurn, beginTurn, now } from '../../src/io/turn.ts';
+import { atEndOfTurn, beginTurn, flushAtEndOfTurn, now } from '../../src/io/turn.ts';
 import { turnOver, until } from './wire.ts';
 
 const spin = (ms: number): void => {
@@ -49,4 +49,18 @@ test('a task put down by a task belongs to the next turn, so that the loop polls
   atEndOfTurn(again);
   await until(() => rounds === 5 && order.includes('timer'));
   assert.ok(order.indexOf('timer') < order.length - 1, order.join());
+});
+
+test('flushes come after the tasks of a turn, those that a task puts down too', async () => {
+  const order: string[] = [];
+  const late = { endTurn: () => order.push('flush of the task') };
+  flushAtEndOfTurn({ endTurn: () => order.push('flush') });
+  atEndOfTurn({
+    endTurn: () => {
+      order.push('task');
+      flushAtEndOfTurn(late);
+    },
+  });
+  await turnOver();
+  assert.deepEqual(order, ['task', 'flush', 'flush of the task']);
 });
