@@ -1,6 +1,6 @@
 // The layers of src/README.md, as rules: imports run one way, codecs are pure, nothing goes in circles.
 const CODECS =
-  '^src/(hpack/|h2/(frame|frame-reader|frame-writer|header-block|settings|stream-state|flow-control|closed-streams)[.]ts$)';
+  '^src/(hpack/|balance/|h2/(keepalive|frame|frame-reader|frame-writer|header-block|settings|stream-state|flow-control|closed-streams)[.]ts$)';
 
 /** A layer, and the folders that it must not know. */
 const above = (name, path, forbidden, comment) => ({
@@ -27,24 +27,50 @@ module.exports = {
       from: { path: CODECS },
       to: { path: '^(node:)?(net|tls|http|http2|timers|fs|dns|child_process)$' },
     },
-    above('codecs-below-io', CODECS, '^src/(io|relay|upstream|listener|control|demo)/', 'Codecs know bytes alone.'),
+    above(
+      'codecs-below-io',
+      CODECS,
+      '^src/(io|relay|health|upstream|listener|control|demo)/',
+      'Codecs know bytes alone.',
+    ),
     above(
       'io-is-lowest',
       '^src/io/',
-      '^src/(hpack|h2|relay|upstream|listener|control|demo)/',
+      '^src/(hpack|h2|relay|balance|health|upstream|listener|control|demo)/',
       'I/O knows no protocol.',
     ),
-    above('relay-knows-no-protocol', '^src/relay/', '^src/(h2|http1|upstream|listener|control|demo)/', 'Halves only.'),
+    above(
+      'relay-knows-no-protocol',
+      '^src/relay/',
+      '^src/(h2|http1|balance|health|upstream|listener|control|demo)/',
+      'Halves only.',
+    ),
+    above(
+      'health-apart',
+      '^src/health/',
+      '^src/(io|hpack|h2|relay|balance|upstream|listener|control|demo)/',
+      'It asks engines as any client would.',
+    ),
     above(
       'h2-below-owners',
       '^src/h2/',
-      '^src/(upstream|listener|control|demo)/',
+      '^src/(balance|health|upstream|listener|control|demo)/',
       'A session does not know its owner.',
     ),
     above('upstream-apart', '^src/upstream/', '^src/(listener|control|demo)/', 'Reached through CarrierSource.'),
-    above('listener-apart', '^src/listener/', '^src/(upstream|control|demo)/', 'Finds engines through CarrierSource.'),
+    above(
+      'listener-apart',
+      '^src/listener/',
+      '^src/(balance|health|upstream|control|demo)/',
+      'Finds engines through CarrierSource.',
+    ),
     above('data-path-without-control', '^src/gateway[.]ts$', '^src/(control|demo)/', 'Control publishes snapshots.'),
-    above('control-without-data-path', '^src/control/', '^src/(io|hpack|h2|relay|upstream|listener)/', 'Stands aside.'),
+    above(
+      'control-without-data-path',
+      '^src/control/',
+      '^src/(io|hpack|h2|relay|balance|health|upstream|listener)/',
+      'Stands aside.',
+    ),
     above('product-without-tests', '^src/', '^(test|fixtures|native-bench)/', 'What is shipped stands alone.'),
     {
       name: 'runtime-dependencies-only',

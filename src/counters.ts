@@ -92,11 +92,16 @@ export const LIMITS = [
   'handshake',
   'connections',
   'frame_stall',
+  'keepalive',
 ] as const;
 export type Limit = (typeof LIMITS)[number];
 const limitIndex = new Map<string, number>(LIMITS.map((limit, i) => [limit, i]));
 
 export const DURATION_BOUNDS: readonly number[] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 300, 3600];
+
+/** Why a call was tried again. */
+export const RETRY_REASONS = ['unwritten', 'refused', 'grpc_status', 'http_status', 'failure', 'timeout'] as const;
+export type RetryReason = (typeof RETRY_REASONS)[number];
 
 export const listenerLayout = new Layout();
 export const Listener = {
@@ -111,19 +116,66 @@ export const Listener = {
     STATUSES,
   ),
   FAILURES: listenerLayout.family('frameway_failures_total', 'Exchanges that failed, by cause', 'cause', CAUSES),
-  RETRIES: listenerLayout.counter('frameway_retries_total', 'Attempts made anew, unseen by the client'),
+  RETRIES: listenerLayout.family(
+    'frameway_retries_total',
+    'Attempts made anew, unseen by the client, by reason',
+    'reason',
+    RETRY_REASONS,
+  ),
   RECEIVED: listenerLayout.counter('frameway_downstream_received_bytes_total', 'Message bytes received from clients'),
   SENT: listenerLayout.counter('frameway_downstream_sent_bytes_total', 'Message bytes sent to clients'),
   DURATION: listenerLayout.histogram('frameway_exchange_duration_seconds', 'Duration of exchanges', DURATION_BOUNDS),
 } as const;
 
+/** What a PING is wanted for: silence with calls open, or a call on a session that was silent for long. */
+export const PING_REASONS = ['silence', 'new_call'] as const;
+
 export const endpointLayout = new Layout();
 export const Endpoint = {
   SESSIONS: endpointLayout.counter('frameway_upstream_sessions_total', 'Sessions opened'),
-  SESSIONS_OPEN: endpointLayout.gauge('frameway_upstream_sessions', 'Sessions open now'),
+  SESSIONS_OPEN: endpointLayout.gauge('frameway_upstream_sessions', 'Sessions that take calls now'),
+  CONNECTING: endpointLayout.gauge('frameway_upstream_sessions_connecting', 'Sessions on their way'),
+  DRAINING: endpointLayout.gauge('frameway_upstream_sessions_draining', 'Sessions that end with their last call'),
   CONNECT_FAILURES: endpointLayout.counter('frameway_upstream_connect_failures_total', 'Connects that failed'),
   STREAMS: endpointLayout.counter('frameway_upstream_streams_total', 'Streams opened'),
   STREAMS_OPEN: endpointLayout.gauge('frameway_upstream_streams', 'Streams open now'),
+  IN_ROTATION: endpointLayout.gauge('frameway_upstream_in_rotation', '1 while calls may go there, 0 while it is out'),
+  EJECTIONS: endpointLayout.counter(
+    'frameway_upstream_ejections_total',
+    'Times it was left out since its calls failed',
+  ),
+  EXHAUSTED: endpointLayout.counter('frameway_upstream_exhausted_total', 'Answers RESOURCE_EXHAUSTED or 429'),
+  PROBES: endpointLayout.counter('frameway_upstream_probes_total', 'Active health checks made'),
+  PROBES_FAILED: endpointLayout.counter('frameway_upstream_probes_failed_total', 'Active health checks that failed'),
+  PINGS: endpointLayout.counter('frameway_upstream_pings_total', 'Keepalive PINGs sent'),
+  PINGS_ANSWERED: endpointLayout.counter('frameway_upstream_pings_answered_total', 'Keepalive PINGs answered'),
+  PINGS_WITHHELD: endpointLayout.family(
+    'frameway_upstream_pings_withheld_total',
+    'PINGs that would have been strikes, by what asked for them',
+    'reason',
+    PING_REASONS,
+  ),
+  PINGS_UNANSWERED: endpointLayout.counter(
+    'frameway_upstream_pings_unanswered_total',
+    'Sessions closed since a PING was not answered',
+  ),
+  TOO_MANY_PINGS: endpointLayout.counter('frameway_upstream_too_many_pings_total', 'GOAWAYs "too_many_pings" received'),
+} as const;
+
+/** One instance for each upstream. */
+export const upstreamLayout = new Layout();
+export const Upstream = {
+  WAITING: upstreamLayout.gauge('frameway_upstream_waiting', 'Calls that wait for a free stream'),
+  WAITED: upstreamLayout.counter('frameway_upstream_waited_total', 'Calls that had to wait'),
+  WAIT: upstreamLayout.histogram('frameway_upstream_wait_seconds', 'How long calls waited', DURATION_BOUNDS),
+  REFUSED: upstreamLayout.counter(
+    'frameway_upstream_refused_total',
+    'Calls refused: queue or upstream full, or too long a wait',
+  ),
+  PANICS: upstreamLayout.counter(
+    'frameway_upstream_panics_total',
+    'Times that all endpoints were picked from, since too few were in rotation',
+  ),
 } as const;
 
 /** One instance for each side of the gateway: sessions towards clients, sessions towards engines. */

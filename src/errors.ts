@@ -101,11 +101,16 @@ export const Failures = {
     retryable: true,
   }),
   draining: failure('draining', 'gateway', S.UNAVAILABLE, 503, 'gateway is shutting down', { rst: REFUSED_STREAM }),
+  engineDraining: failure('engine_draining', 'gateway', S.UNAVAILABLE, 503, 'engine is being taken out of service'),
   poolFull: failure('pool_full', 'upstream', S.RESOURCE_EXHAUSTED, 503, 'no free stream to an engine in time', {
     rst: REFUSED_STREAM,
   }),
   rateLimited: failure('rate_limited', 'gateway', S.RESOURCE_EXHAUSTED, 429, 'rate limit exceeded'),
   deadline: failure('deadline_exceeded', 'gateway', S.DEADLINE_EXCEEDED, 504, 'deadline exceeded', { rst: CANCEL }),
+  /** An attempt's own time is over; the call may have more. */
+  attemptTimeout: failure('attempt_timeout', 'upstream', S.DEADLINE_EXCEEDED, 504, 'engine did not answer in time', {
+    rst: CANCEL,
+  }),
   requestTooSlow: failure('request_too_slow', 'downstream', S.DEADLINE_EXCEEDED, 408, 'request was sent too slowly', {
     rst: CANCEL,
   }),

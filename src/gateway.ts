@@ -7,9 +7,11 @@ import { startWheel, Timer } from './io/timer-wheel.ts';
 import { now } from './io/turn.ts';
 import type { Journal } from './journal.ts';
 import { Listener } from './listener/listener.ts';
+import type { OpenCall } from './relay/half.ts';
 import type { Snapshot } from './snapshot.ts';
 import { Upstream } from './upstream/upstream.ts';
 
+export type { OpenCall } from './relay/half.ts';
 export type { Snapshot } from './snapshot.ts';
 export type { ConnectionRecord, ExchangeRecord, Journal } from './journal.ts';
 export { Counters } from './counters.ts';
@@ -22,6 +24,15 @@ export interface Gateway {
   ready(): { readonly ok: boolean; readonly reason?: string };
   /** Every scope's counters, for whoever shows them. */
   counters(): readonly Counters[];
+  /**
+   * Takes an engine out of service: no new calls, those that are open have `deadline` milliseconds (each up to a tenth more) to end, then
+   * they get UNAVAILABLE. False if the upstream has no such endpoint.
+   */
+  drainEngine(upstream: string, address: string, deadline: number): boolean;
+  /** The engine gets calls again. */
+  undrainEngine(upstream: string, address: string): boolean;
+  /** What is open at an engine, the oldest first; null if there is no such endpoint. */
+  engineCalls(upstream: string, address: string): readonly OpenCall[] | null;
   /** Accepts nothing new and lets what is open finish; after `drain_timeout` the rest gets UNAVAILABLE. */
   drain(): Promise<void>;
   /** Ends everything at once. */
@@ -91,6 +102,7 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
   return {
     async start() {
       await Promise.all(listeners.map((listener) => listener.listen()));
+      for (const upstream of upstreams.values()) upstream.start();
       wheel.arm(trimmer, TRIM);
       state = 'started';
     },
@@ -102,10 +114,13 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
     },
     counters: () => [
       ...listeners.map(({ counters }) => counters),
-      ...[...upstreams.values()].flatMap(({ endpoints }) => endpoints.map(({ counters }) => counters)),
+      ...[...upstreams.values()].flatMap(({ scopes }) => scopes),
       downstream,
       upstreamSide,
     ],
+    drainEngine: (name, address, deadline) => upstreams.get(name)?.drain(address, deadline) ?? false,
+    undrainEngine: (name, address) => upstreams.get(name)?.undrain(address) ?? false,
+    engineCalls: (name, address) => upstreams.get(name)?.calls(address) ?? null,
     drain: () => (draining ??= drainAll()),
     close() {
       closeAll();

@@ -29,7 +29,20 @@ export interface ExchangeRecord {
 export interface ConnectionRecord {
   readonly side: 'downstream' | 'upstream';
   readonly peer: string;
-  readonly event: 'protocol_error' | 'goaway_received' | 'closed' | 'connect_failed' | 'limited' | 'bug';
+  readonly event:
+    | 'protocol_error'
+    | 'goaway_received'
+    | 'closed'
+    | 'connect_failed'
+    | 'limited'
+    | 'bug'
+    | 'keepalive'
+    | 'resolve_failed'
+    | 'resolved'
+    | 'unhealthy'
+    | 'healthy'
+    | 'ejected'
+    | 'returned';
   readonly code: string | null;
   readonly message: string;
 }

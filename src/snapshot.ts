@@ -6,17 +6,152 @@ export interface EndpointSpec {
   /** As written, without the weight: `127.0.0.1:9001` or `unix:/run/asr.sock`. The name in logs and metrics. */
   readonly address: string;
   readonly weight: number;
+  /** Calls that it can serve at once, exactly; null takes the upstream's. */
+  readonly maxStreams: number | null;
+}
+
+/** Where a call's key comes from. `name` is that of a header, metadata key or cookie; empty for the others. */
+export interface KeySpec {
+  readonly source: 'header' | 'cookie' | 'path' | 'client';
+  readonly name: string;
+}
+
+export const BALANCE_POLICIES = [
+  'round_robin',
+  'weighted_round_robin',
+  'random',
+  'weighted_random',
+  'least_request',
+  'power_of_two',
+  'peak_ewma',
+  'consistent_hash',
+] as const;
+
+export interface BalanceSpec {
+  readonly policy: (typeof BALANCE_POLICIES)[number];
+  /** `consistent_hash`: what is hashed, points an endpoint has on the ring, and its load at most, relative to the mean (0: no bound). */
+  readonly key: KeySpec;
+  readonly virtualNodes: number;
+  readonly maxLoad: number;
+  /** `weighted_round_robin`: so many failures within this time take an endpoint out for as long. */
+  readonly maxFails: number;
+  readonly failTimeout: number;
+}
+
+/** Calls of one key go to one endpoint while it is up. */
+export interface AffinitySpec {
+  readonly key: KeySpec;
+  /** Since the last call of the key. */
+  readonly ttl: number;
+  /** Keys remembered at most; the least recently used goes first. */
+  readonly maxKeys: number;
+}
+
+export interface KeepaliveSpec {
+  /** Silence after which a session with streams is asked whether it lives, as far as the ledger allows. */
+  readonly interval: number;
+  /** For the answer. */
+  readonly timeout: number;
+}
+
+export interface HealthSpec {
+  readonly kind: 'grpc' | 'http' | 'tcp';
+  /** `grpc`: the service asked for, '' is the server as a whole; Watch instead of Check. */
+  readonly service: string;
+  readonly watch: boolean;
+  /** `http`: the path of the GET; a 2xx is healthy. */
+  readonly path: string;
+  readonly interval: number;
+  readonly timeout: number;
+  /** Added to an interval at random, as a share of it. */
+  readonly jitter: number;
+  readonly unhealthyThreshold: number;
+  readonly healthyThreshold: number;
+}
+
+/** Passive ejection: an endpoint whose calls fail is left out for a while. */
+export interface OutlierSpec {
+  readonly consecutiveFailures: number;
+  /** Share of failures, of at least `minimumRequests` in an interval; 0: not looked at. */
+  readonly failureShare: number;
+  readonly minimumRequests: number;
+  readonly interval: number;
+  /** Times the number of ejections in a row, up to the longest. */
+  readonly baseEjection: number;
+  readonly maxEjection: number;
+  /** Share of the endpoints that may be out at once; one always may. */
+  readonly maxEjected: number;
+}
+
+export interface UpstreamTlsSpec {
+  /** PEM texts; null: Node's own CAs, no client certificate. */
+  readonly ca: string | null;
+  readonly certificate: string | null;
+  readonly key: string | null;
+  /** SNI and the name that the certificate has to bear; '' is the endpoint's host. */
+  readonly serverName: string;
+  readonly verify: boolean;
 }
 
 export interface UpstreamSpec {
   readonly name: string;
   readonly protocol: 'h2';
   readonly endpoints: readonly EndpointSpec[];
+  /** Addresses of endpoints that get no new calls. */
+  readonly draining: readonly string[];
+  readonly tls: UpstreamTlsSpec | null;
+  /** Names of endpoints are resolved anew after so long. */
+  readonly resolveInterval: number;
+
+  readonly mode: 'strict' | 'loose';
+  /** `loose`: capacity may be exceeded up to this factor, with sessions that close once idle. */
+  readonly overflowFactor: number;
+  /** One call at a time on a session. */
+  readonly exclusive: boolean;
+  readonly minConnections: number;
+  readonly maxConnections: number;
+  readonly maxStreamsPerConnection: number;
+  /** Calls at an endpoint at once, exactly; 0: no such limit. */
+  readonly maxStreams: number;
   readonly connectTimeout: number;
   readonly backoffMax: number;
   readonly acquireTimeout: number;
-  readonly maxConnections: number;
-  readonly maxStreamsPerConnection: number;
+  /** Calls that may wait; more are refused at once. */
+  readonly maxPending: number;
+  /** Calls in all, waiting and served; 0: no limit. */
+  readonly maxActive: number;
+  /** A session without streams is closed after so long, down to `minConnections`. */
+  readonly idleTimeout: number;
+  /** A session is drained and replaced after so long, up to a tenth later; 0: never. */
+  readonly maxAge: number;
+  readonly keepalive: KeepaliveSpec;
+
+  readonly balance: BalanceSpec;
+  readonly affinity: AffinitySpec | null;
+  /** How long a call waits for the one endpoint that its key names before it goes elsewhere. */
+  readonly affinityWait: number;
+  /** A new or returned endpoint gets its full share only after so long; 0: at once. */
+  readonly slowStart: number;
+  readonly health: HealthSpec | null;
+  readonly outlier: OutlierSpec | null;
+  /** Below this share of endpoints in rotation all of them are picked from; 0: calls fail fast instead. */
+  readonly panicThreshold: number;
+}
+
+/** Which answers are tried again at another endpoint; refusals that are safe to repeat always are. */
+export interface RetrySpec {
+  /** In all, the first included. */
+  readonly attempts: number;
+  readonly grpcStatuses: readonly number[];
+  readonly httpStatuses: readonly number[];
+  /** Exponential with full jitter between these. */
+  readonly backoffBase: number;
+  readonly backoffMax: number;
+  /** For the response's head; 0: none. */
+  readonly perTryTimeout: number;
+  /** Retries as a share of the calls, and how many a second are allowed whatever the share. */
+  readonly budget: number;
+  readonly minPerSecond: number;
 }
 
 export interface ListenerSpec {
@@ -29,6 +164,7 @@ export interface ListenerSpec {
   readonly maxConnections: number;
   /** CIDR blocks whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
+  readonly retry: RetrySpec | null;
 }
 
 /** What a peer may make us hold or do: see the README's table of limits. */
@@ -95,4 +231,43 @@ export const DEFAULT_LIMITS: Limits = {
   idleTimeout: 3_600_000,
   replayBuffer: 64 * 1024,
   bufferBudget: 256 * 1024 * 1024,
+};
+
+export const DEFAULT_BALANCE: BalanceSpec = {
+  policy: 'weighted_round_robin',
+  key: { source: 'client', name: '' },
+  virtualNodes: 100,
+  maxLoad: 1.25,
+  maxFails: 3,
+  failTimeout: 10_000,
+};
+
+/** All but what every upstream has to say for itself. */
+export const DEFAULT_UPSTREAM: Omit<UpstreamSpec, 'name' | 'endpoints'> = {
+  protocol: 'h2',
+  draining: [],
+  tls: null,
+  resolveInterval: 30_000,
+  mode: 'strict',
+  overflowFactor: 5,
+  exclusive: false,
+  minConnections: 0,
+  maxConnections: 8,
+  maxStreamsPerConnection: 100,
+  maxStreams: 0,
+  connectTimeout: 5_000,
+  backoffMax: 30_000,
+  acquireTimeout: 5_000,
+  maxPending: 10_000,
+  maxActive: 0,
+  idleTimeout: 300_000,
+  maxAge: 0,
+  keepalive: { interval: 30_000, timeout: 20_000 },
+  balance: DEFAULT_BALANCE,
+  affinity: null,
+  affinityWait: 1_000,
+  slowStart: 0,
+  health: null,
+  outlier: null,
+  panicThreshold: 0.5,
 };

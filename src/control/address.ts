@@ -18,7 +18,8 @@ const LABEL = /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/;
 export const formatAddress = ({ host, port }: Address): string =>
   isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 
-function isHostName(host: string): boolean {
+/** A DNS name, with or without its last dot. */
+export function isHostName(host: string): boolean {
   const labels = host.replace(/\.$/, '').split('.');
   // A name that ends in digits is a mistyped IPv4 address: 127.0.0.256.
   return host.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1)!);
@@ -43,12 +44,12 @@ function parseHostPort(text: string, form: string, minPort: number): Address | s
 /** Port 0: any free one. */
 export const parseListen = (text: string): Address | string => parseHostPort(text, LISTEN_FORM, 0);
 
-/** `host:port#weight` or `unix:/path#weight`, weight 1 if not given. */
+/** `host:port#weight` or `unix:/path#weight`, weight 1 if not given; its `maxStreams` are the upstream's. */
 export function parseEndpoint(text: string): EndpointSpec | string {
   const [, address, digits] = /^([^#]*)(?:#(.*))?$/.exec(text) ?? [];
   if (digits !== undefined && !/^[1-9]\d{0,4}$/.test(digits)) return 'a weight is a whole number, 1 to 99999';
   const target = parseTarget(address ?? '');
-  return typeof target === 'string' ? target : { ...target, weight: Number(digits ?? 1) };
+  return typeof target === 'string' ? target : { ...target, weight: Number(digits ?? 1), maxStreams: null };
 }
 
 /** Where to connect, without a weight: `{ address }` as written. */

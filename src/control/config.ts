@@ -1,10 +1,11 @@
 /** From a file, the environment and the command line to a snapshot, or to the list of all that is wrong with them. */
-import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import type { ListenerSpec, Snapshot, UpstreamSpec } from '../snapshot.ts';
 import { formatAddress } from './address.ts';
 import { Cursor } from './cursor.ts';
 import { overlay, variableFor, variables, type Environment } from './environment.ts';
+import { readText } from './files.ts';
 import { reference, type Row } from './schema.ts';
 import { settings, type Settings } from './settings.ts';
 import {
@@ -43,20 +44,16 @@ const here = (): Surroundings => ({ environment: process.env, memory: memoryLimi
 
 /** Reads and checks a file. A file that cannot be read is a mistake like any other. */
 export function loadConfig(file: string, surroundings: Surroundings = here()): Loaded {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    return { snapshot: null, mistakes: [`${file}: cannot be read: ${reasonOf(error as NodeJS.ErrnoException)}`] };
-  }
-  return readConfig(text, file, surroundings);
+  const found = readText(file);
+  if ('text' in found) return readConfig(found.text, file, surroundings);
+  return { snapshot: null, mistakes: [`${file}: cannot be read: ${found.reason}`] };
 }
 
-/** Checks a file's text. `file` is only named in mistakes. */
+/** Checks a file's text. `file` is named in mistakes, and the files that the text names are relative to its folder. */
 export function readConfig(text: string, file: string, surroundings: Surroundings = here()): Loaded {
   const mistakes: Mistake[] = [];
   const root = treeFromYaml(text, file, mistakes);
-  return root ? finish(root, surroundings, mistakes) : failed(mistakes);
+  return root ? finish(root, surroundings, dirname(file), mistakes) : failed(mistakes);
 }
 
 export interface ProxyOptions {
@@ -96,16 +93,16 @@ export function snapshotForProxy(
     ...(options.accessLog !== undefined && { [variableFor('log.access')]: undefined }),
     ...(options.admin !== undefined && { [variableFor('admin')]: undefined }),
   };
-  return finish(root, { ...surroundings, environment }, []);
+  return finish(root, { ...surroundings, environment }, '.', []);
 }
 
 /** Every key of the file with its type, default and meaning. */
-export const configReference = (): Row[] => reference(settings(memoryLimit()).inside!.fields);
+export const configReference = (): Row[] => reference(settings({ memory: memoryLimit(), folder: '.' }).inside!.fields);
 
-function finish(root: Node, { environment, memory }: Surroundings, mistakes: Mistake[]): Loaded {
-  const schema = settings(memory);
+function finish(root: Node, { environment, memory }: Surroundings, folder: string, mistakes: Mistake[]): Loaded {
+  const schema = settings({ memory, folder });
   const tree = new Cursor(root, mistakes).map();
-  if (tree === null) return failed(mistakes);
+  if (tree === undefined) return failed(mistakes);
   const known = variables(reference(schema.inside!.fields));
   const draft = schema.read(new Cursor(overlay(tree, environment, known, mistakes), mistakes));
   // Without a mistake there are no holes.
@@ -117,24 +114,14 @@ const failed = (mistakes: Mistake[]): Loaded => ({
   mistakes: mistakes.sort(byPlace).map(renderMistake),
 });
 
-function toSnapshot({ listeners, upstreams, admin, demoEngines, ...rest }: Settings): Snapshot {
+function toSnapshot({ listeners, upstreams, demoEngines, ...rest }: Settings): Snapshot {
   return {
     ...rest,
     listeners: listeners.map(({ address, ...listener }): ListenerSpec => {
       return { ...listener, ...address, name: listener.name || formatAddress(address) };
     }),
     upstreams: new Map([...upstreams].map(([name, upstream]): [string, UpstreamSpec] => [name, { ...upstream, name }])),
-    admin: admin.address ?? null,
     // An engine wants a host, and `:9001` means every one.
     demoEngines: demoEngines.map(({ host, port }) => formatAddress({ host: host || '0.0.0.0', port })),
   };
-}
-
-function reasonOf(error: NodeJS.ErrnoException): string {
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: 'there is no such file',
-    EACCES: 'permission denied',
-    EISDIR: 'it is a directory',
-  };
-  return reasons[error.code ?? ''] ?? error.message;
 }

@@ -5,21 +5,26 @@ export class Cursor {
   readonly node: Node;
   readonly path: string;
   private readonly mistakes: Mistake[];
+  private readonly alternatives: readonly string[];
 
-  constructor(node: Node, mistakes: Mistake[], path = '') {
+  constructor(node: Node, mistakes: Mistake[], path = '', alternatives: readonly string[] = []) {
     this.node = node;
     this.path = path;
     this.mistakes = mistakes;
+    this.alternatives = alternatives;
   }
 
   get place(): Place {
     return this.node.place;
   }
 
-  /** Reports a mistake about this value. Returns the hole that a reader leaves then. */
-  wrong(message: string): null {
-    this.report(this.place, this.path, message);
-    return null;
+  /** Reports a mistake about this value, and what would be right. Returns the hole that a reader leaves then. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- a hole in place of whatever is read
+  wrong<T>(flaw: string, right = ''): T | undefined {
+    const also = this.alternatives.map((word) => `or ${word}`).join(' ');
+    const all = [right, also].filter((part) => part !== '').join('; ');
+    this.report(this.place, this.path, all === '' ? flaw : `${flaw} (${all})`);
+    return undefined;
   }
 
   /** Reports a mistake about one of this map's keys. */
@@ -47,13 +52,28 @@ export class Cursor {
     return new Cursor(node, this.mistakes, this.join(key));
   }
 
-  /** The node as a map, or null after the mistake was reported. An empty value is an empty map. */
-  map(): MapNode | null {
+  /** The same place read as `node`: what a short form stands for. */
+  as(node: Node): Cursor {
+    return new Cursor(node, this.mistakes, this.path);
+  }
+
+  /** The same value, where this word would have been right, too: mistakes about it then say so. */
+  or(word: string): Cursor {
+    return new Cursor(this.node, this.mistakes, this.path, [word, ...this.alternatives]);
+  }
+
+  /** Whether this word is what is written. */
+  is(word: string): boolean {
+    return this.node.kind === 'scalar' && this.node.text === word;
+  }
+
+  /** The node as a map, or undefined after the mistake was reported. An empty value is an empty map. */
+  map(): MapNode | undefined {
     if (this.node.kind === 'map') return this.node;
     if (this.node.kind === 'scalar' && this.node.empty) {
       return { kind: 'map', place: this.place, entries: new Map() };
     }
-    return this.wrong(`${this.quoted()} is not a map (key: value, one a line)`);
+    return this.wrong(`${this.quoted()} is not a map`, 'key: value, one a line');
   }
 
   /** What is there, short enough for a message. */

@@ -92,7 +92,15 @@ function levelOf({ side, event, code }: ConnectionRecord): 'info' | 'warn' | 'er
     case 'protocol_error':
     case 'connect_failed':
     case 'limited':
+    case 'keepalive':
+    case 'resolve_failed':
+    case 'unhealthy':
+    case 'ejected':
       return 'warn';
+    case 'healthy':
+    case 'resolved':
+    case 'returned':
+      return 'info';
     case 'goaway_received':
     case 'closed':
       return side === 'downstream' || code === null || code === errorCodeName(ErrorCode.NO_ERROR) ? 'info' : 'warn';

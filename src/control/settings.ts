@@ -1,41 +1,14 @@
 /** Every key of the configuration: its type, its default, its bounds, what it means. */
-import { DEFAULT_LIMITS, type Limits } from '../snapshot.ts';
-import { formatDuration, formatSize } from '../units.ts';
-import {
-  collide,
-  formatAddress,
-  leadsBack,
-  parseBlock,
-  parseEndpoint,
-  parseListen,
-  parseTarget,
-  type Address,
-} from './address.ts';
+import { DEFAULT_LIMITS } from '../snapshot.ts';
+import { formatSize } from '../units.ts';
+import { collide, formatAddress, leadsBack, parseBlock, parseListen } from './address.ts';
+import { DAY, HOUR, KIB, MANY, MIB, notLess } from './bounds.ts';
 import type { Cursor } from './cursor.ts';
+import { boolean, duration, field, integer, oneOf, orOff, parsed, size, sizeOrShare, text } from './readers.ts';
+import { retry } from './retry-settings.ts';
+import { list, named, object, type Whole } from './schema.ts';
 import { hint } from './suggest.ts';
-import {
-  boolean,
-  camel,
-  duration,
-  integer,
-  list,
-  named,
-  object,
-  oneOf,
-  orShort,
-  parsed,
-  share,
-  size,
-  text,
-  type Reader,
-  type Whole,
-} from './schema.ts';
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-const MANY = 1_000_000;
+import { upstream } from './upstream-settings.ts';
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -45,12 +18,6 @@ const name = text('name', NAME_FORM, (written) => (NAME.test(written) ? written 
 const checkName = (written: string) => (NAME.test(written) ? null : `is not a name (${NAME_FORM})`);
 
 const listen = parsed('address', parseListen);
-const listenOrOff = parsed<{ address?: Address }>('address or off', (written) => {
-  if (written === 'off') return {};
-  const address = parseListen(written);
-  return typeof address === 'string' ? `${address}; or off` : { address };
-});
-
 const block = text('CIDR block', 'like 10.0.0.0/8, ::1/128 or 192.0.2.7', parseBlock);
 
 const listener = object('listener', {
@@ -72,88 +39,78 @@ const listener = object('listener', {
     fallback: { value: [], shown: 'none' },
     help: 'Peers whose `x-forwarded-for` is believed',
   },
-});
-
-const target = parsed('address', parseTarget);
-const endpoint = orShort(
-  parsed('endpoint', parseEndpoint),
-  mapped(
-    object('endpoint', {
-      address: { reader: target, help: '`host:port` or `unix:/path`' },
-      weight: { reader: integer(1, 99_999), fallback: '1', help: 'Share of the calls, relative to its neighbours' },
-    }),
-    ({ address, weight }) => ({ address: address?.address ?? '', weight: weight ?? 1 }),
-  ),
-);
-
-const upstream = object('upstream', {
-  protocol: { reader: oneOf(['h2']), fallback: 'h2', help: 'What its endpoints speak' },
-  endpoints: {
-    reader: list(endpoint, { min: 1, unique: ({ address }) => address }),
-    help: 'Each `host:port#weight`, `unix:/path#weight` or a map',
-  },
-  connect_timeout: { reader: duration(1, HOUR), fallback: '5s', help: 'For a connection to stand' },
-  backoff_max: { reader: duration(100, HOUR), fallback: '30s', help: 'Longest pause between failing connects' },
-  acquire_timeout: { reader: duration(0, HOUR), fallback: '5s', help: 'How long a call waits for a free stream' },
-  max_connections: { reader: integer(1, 10_000), fallback: '8', help: 'Sessions to one endpoint' },
-  max_streams_per_connection: { reader: integer(1, MANY), fallback: '100', help: 'Calls at a time on one session' },
+  retry: { reader: orOff(retry), fallback: 'off', help: 'Answers that are tried again at another endpoint' },
 });
 
 const D = DEFAULT_LIMITS;
-const count = (fallback: number, help: string, max = MANY) => ({
-  reader: integer(1, max),
-  fallback: String(fallback),
-  help,
-});
-const bytes = (fallback: number, min: number, max: number, help: string) => ({
-  reader: size(min, max),
-  fallback: formatSize(fallback),
-  help,
-});
-const time = (fallback: number, max: number, help: string) => ({
-  reader: duration(100, max),
-  fallback: formatDuration(fallback),
-  help,
-});
-
-type LimitsDraft = { readonly [K in keyof Limits]: Limits[K] | null };
-const limits = (memory: number): Reader<LimitsDraft> =>
+const limits = (memory: number) =>
   object(
     'limits',
     {
-      max_concurrent_streams: count(
+      max_concurrent_streams: field(
+        integer(1, 100_000),
         D.maxConcurrentStreams,
         'Streams a client may have open on one connection',
-        100_000,
       ),
-      max_refused_streams: count(D.maxRefusedStreams, 'Refused streams before the connection is sent away'),
-      max_header_list_size: bytes(
+      max_refused_streams: field(
+        integer(1, MANY),
+        D.maxRefusedStreams,
+        'Refused streams before the connection is sent away',
+      ),
+      max_header_list_size: field(
+        size(KIB, 16 * MIB),
         D.maxHeaderListSize,
-        KIB,
-        16 * MIB,
         'Decoded headers; over twice it the connection ends',
       ),
-      max_header_fields: count(D.maxHeaderFields, 'Header fields before the stream is refused', 100_000),
-      max_header_fields_hard: count(D.maxHeaderFieldsHard, 'Header fields before the connection ends', 100_000),
-      max_header_block_size: bytes(D.maxHeaderBlockSize, KIB, 16 * MIB, 'Encoded headers, with CONTINUATION frames'),
-      max_continuation_frames: count(D.maxContinuationFrames, 'CONTINUATION frames of one header block', 10_000),
-      reset_burst: count(D.resetBurst, 'Streams a client may reset at once'),
-      reset_rate: count(D.resetRate, 'Streams a client may reset per second, after the burst'),
-      max_queued_answers: count(D.maxQueuedAnswers, 'Unsent answers to PING and SETTINGS before reading stops'),
-      max_queued_answers_hard: count(D.maxQueuedAnswersHard, 'Unsent answers before the connection ends'),
-      max_empty_data_frames: count(D.maxEmptyDataFrames, 'Empty DATA frames in a row'),
-      max_output: bytes(D.maxOutput, 64 * KIB, 64 * MIB, 'Unsent output over which a connection is not read'),
-      write_stall_timeout: time(D.writeStallTimeout, DAY, 'A connection that takes no byte of its output is closed'),
-      slow_read_timeout: time(D.slowReadTimeout, DAY, 'A stream whose waiting bytes do not move is reset'),
-      handshake_timeout: time(
+      max_header_fields: field(integer(1, 100_000), D.maxHeaderFields, 'Header fields before the stream is refused'),
+      max_header_fields_hard: field(
+        integer(1, 100_000),
+        D.maxHeaderFieldsHard,
+        'Header fields before the connection ends',
+      ),
+      max_header_block_size: field(
+        size(KIB, 16 * MIB),
+        D.maxHeaderBlockSize,
+        'Encoded headers, with CONTINUATION frames',
+      ),
+      max_continuation_frames: field(
+        integer(1, 10_000),
+        D.maxContinuationFrames,
+        'CONTINUATION frames of one header block',
+      ),
+      reset_burst: field(integer(1, MANY), D.resetBurst, 'Streams a client may reset at once'),
+      reset_rate: field(integer(1, MANY), D.resetRate, 'Streams a client may reset per second, after the burst'),
+      max_queued_answers: field(
+        integer(1, MANY),
+        D.maxQueuedAnswers,
+        'Unsent answers to PING and SETTINGS before reading stops',
+      ),
+      max_queued_answers_hard: field(
+        integer(1, MANY),
+        D.maxQueuedAnswersHard,
+        'Unsent answers before the connection ends',
+      ),
+      max_empty_data_frames: field(integer(1, MANY), D.maxEmptyDataFrames, 'Empty DATA frames in a row'),
+      max_output: field(size(64 * KIB, 64 * MIB), D.maxOutput, 'Unsent output over which a connection is not read'),
+      write_stall_timeout: field(
+        duration(100, DAY),
+        D.writeStallTimeout,
+        'A connection that takes no byte of its output is closed',
+      ),
+      slow_read_timeout: field(
+        duration(100, DAY),
+        D.slowReadTimeout,
+        'A stream whose waiting bytes do not move is reset',
+      ),
+      handshake_timeout: field(
+        duration(100, HOUR),
         D.handshakeTimeout,
-        HOUR,
         'For the preface, the SETTINGS ACK, the rest of a header block',
       ),
-      idle_timeout: time(D.idleTimeout, 7 * DAY, 'A client connection without streams is closed'),
-      replay_buffer: { ...bytes(D.replayBuffer, 0, 16 * MIB, 'Request bytes kept for a retry, per call') },
+      idle_timeout: field(duration(100, 7 * DAY), D.idleTimeout, 'A client connection without streams is closed'),
+      replay_buffer: field(size(0, 16 * MIB), D.replayBuffer, 'Request bytes kept for a retry, per call'),
       buffer_budget: {
-        reader: share(memory, 4 * MIB),
+        reader: sizeOrShare(memory, 4 * MIB),
         fallback: '25%',
         help: 'All bytes that wait in the process: a size, or a share of the memory limit',
       },
@@ -166,28 +123,16 @@ const limits = (memory: number): Reader<LimitsDraft> =>
     },
   );
 
-/** Reports where `high` is below `low`, at the one that was written. */
-function notLess(draft: LimitsDraft, at: Cursor, high: string, low: string, show: (n: number) => string): void {
-  const top = draft[camel(high) as keyof Limits];
-  const bottom = draft[camel(low) as keyof Limits];
-  if (top === null || bottom === null || top >= bottom) return;
-  if (at.has(high)) at.key(high).wrong(`${show(top)} is less than ${low} (${show(bottom)} or more)`);
-  else at.key(low).wrong(`${show(bottom)} is more than ${high} (${show(top)} or less)`);
+/** What the file's values depend on. */
+export interface Context {
+  /** The process's memory limit, in bytes. */
+  readonly memory: number;
+  /** What the names of other files are relative to. */
+  readonly folder: string;
 }
 
-/** What a reader returns, in another form. */
-function mapped<A extends object, B>(reader: Reader<A>, to: (draft: A) => B): Reader<B> {
-  return {
-    ...reader,
-    read(at) {
-      const draft = reader.read(at);
-      return draft && to(draft);
-    },
-  };
-}
-
-/** The whole file. `memory`: the process's memory limit in bytes. */
-export const settings = (memory: number) =>
+/** The whole file. */
+export const settings = ({ memory, folder }: Context) =>
   object(
     'configuration',
     {
@@ -195,7 +140,7 @@ export const settings = (memory: number) =>
         reader: list(listener, { min: 1, unique: ({ name }) => name }),
         help: 'Addresses that accept clients',
       },
-      upstreams: { reader: named(upstream, checkName), help: 'Groups of engines' },
+      upstreams: { reader: named(upstream(folder), checkName), help: 'Groups of engines' },
       limits: { reader: limits(memory), fallback: '', help: 'What a peer may make the gateway hold or do' },
       drain_timeout: { reader: duration(0, DAY), fallback: '30s', help: 'For open calls to end after SIGTERM' },
       log: {
@@ -207,7 +152,7 @@ export const settings = (memory: number) =>
         help: 'On standard output: JSON, or short lines on a terminal',
       },
       admin: {
-        reader: listenOrOff,
+        reader: orOff(listen),
         fallback: '127.0.0.1:9901',
         help: 'Serves /healthz, /readyz and /metrics; or `off`',
       },
@@ -233,7 +178,7 @@ function checkBound({ listeners, admin, demoEngines }: Draft, at: Cursor): void 
       address: item?.address,
       at: at.key('listeners').index(i).key('address'),
     })),
-    { address: admin?.address, at: at.key('admin') },
+    { address: admin, at: at.key('admin') },
     ...(demoEngines ?? []).map((address, i) => ({ address, at: at.key('demo_engines').index(i) })),
   ];
   for (const [i, { address, at: here }] of bound.entries()) {
@@ -248,13 +193,13 @@ function checkForwarding({ listeners, upstreams }: Draft, at: Cursor): void {
   for (const [i, item] of (listeners ?? []).entries()) {
     if (!upstreams || !item?.upstream || upstreams.has(item.upstream)) continue;
     const here = at.key('listeners').index(i).key('upstream');
-    here.wrong(`there is no upstream ${JSON.stringify(item.upstream)} (${hint(item.upstream, names)})`);
+    here.wrong(`there is no upstream ${JSON.stringify(item.upstream)}`, hint(item.upstream, names));
   }
   for (const name of names) {
     for (const [i, item] of (upstreams?.get(name)?.endpoints ?? []).entries()) {
-      const own = listeners?.findIndex((l) => l?.address && item && leadsBack(item.address, l.address)) ?? -1;
+      const own = listeners?.findIndex((l) => l?.address && item?.address && leadsBack(item.address, l.address)) ?? -1;
       const here = at.key('upstreams').key(name).key('endpoints').index(i);
-      if (own >= 0) here.wrong(`leads back to listeners[${own}] (the address of an engine)`);
+      if (own >= 0) here.wrong(`leads back to listeners[${own}]`, 'the address of an engine');
     }
   }
 }

@@ -33,6 +33,10 @@ export interface SessionOwner {
   onCapacity(): void;
   /** The session takes no new streams. */
   onRetired(): void;
+  /** The answer to `Session.ping`. */
+  onPong(): void;
+  /** The peer closes the session since it was pinged too often. */
+  onTooManyPings(): void;
   onClosed(): void;
 }
 
@@ -58,6 +62,8 @@ export interface SessionCore {
   readonly leaving: Leaving;
   /** Nothing more is read, or sent but what is in the output. */
   readonly dead: boolean;
+  /** Set by each HEADERS or DATA frame that is read. */
+  spoke: boolean;
   /** Highest stream that the peer has opened. */
   lastPeerStream: number;
   /** The stream is idle: never opened, and still may be (RFC 9113 section 5.1.1). */

@@ -35,6 +35,7 @@ export class Receiver implements FrameHandler {
 
   onData(streamId: number, end: boolean, buffer: Buffer, from: number, to: number, flowLength: number): void {
     const { core } = this;
+    core.spoke = true;
     // The connection's window goes back on receipt, so that one stalled stream never stalls its neighbours.
     if (!this.window.receive(flowLength)) {
       core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'connection window exceeded');
@@ -81,6 +82,7 @@ export class Receiver implements FrameHandler {
 
   onHeaders(streamId: number, end: boolean, dependency: number, buffer: Buffer, from: number, to: number): void {
     const { core } = this;
+    core.spoke = true;
     const fields: Field[] = [];
     // The block is decoded whatever becomes of it: the table has to stay in step.
     const decoded = this.decoder.decode(buffer, from, to, fields);

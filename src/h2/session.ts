@@ -31,6 +31,9 @@ import { StreamTable } from './stream-table.ts';
 import { WindowTuner } from './window-tuner.ts';
 
 const DRAIN_PING = Buffer.from('frameway', 'latin1');
+const LIFE_PING = Buffer.from('alive?..', 'latin1');
+/** What gRPC servers say in the GOAWAY that ends a session which pinged too often. */
+const TOO_MANY_PINGS = 'too_many_pings';
 /** Why reading rests: our own output is not taken. */
 const PAUSE_OUTPUT = 1;
 
@@ -59,6 +62,11 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   private started = false;
   leaving: Leaving = 'no';
   dead = false;
+  /** When something was last read, by the turn's clock. */
+  readAt = now();
+  /** The peer sent HEADERS or DATA since the owner last put this back. */
+  spoke = false;
+  private pinged = false;
 
   constructor(connection: Connection, context: SessionContext, owner: SessionOwner) {
     this.connection = connection;
@@ -119,6 +127,13 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     return stream;
   }
 
+  /** Asks the peer whether it lives; the owner hears `onPong`. One PING at a time. */
+  ping(): void {
+    if (this.dead) return;
+    this.pinged = true;
+    writePing(this.output, false, LIFE_PING, 0);
+  }
+
   /** Takes its leave. A client is told in two steps, so that what it has on the way is still served. */
   drain(): void {
     if (this.dead || this.leaving !== 'no') return;
@@ -155,6 +170,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   onRead(buffer: Buffer, start: number, end: number): void {
     if (this.dead) return;
+    this.readAt = now();
     this.watch.touch();
     this.reader.read(buffer, start, end);
     this.restIfFull();
@@ -287,6 +303,11 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   }
 
   pingAcknowledged(buffer: Buffer, from: number): boolean {
+    if (this.pinged && buffer.compare(LIFE_PING, 0, 8, from, from + 8) === 0) {
+      this.pinged = false;
+      this.owner.onPong();
+      return true;
+    }
     if (this.leaving !== 'announced' || buffer.compare(DRAIN_PING, 0, 8, from, from + 8) !== 0) return false;
     this.leave();
     return true;
@@ -296,6 +317,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     // A client's GOAWAY concerns streams that we would open, and does not end its own.
     if (this.server) return;
     if (this.leaving === 'no' || code !== 0) this.record('goaway_received', errorCodeName(code), debug);
+    if (code === ErrorCode.ENHANCE_YOUR_CALM && debug === TOO_MANY_PINGS) this.owner.onTooManyPings();
     this.leaving = 'yes';
     this.owner.onRetired();
     for (const stream of this.streams.all()) {

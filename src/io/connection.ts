@@ -2,13 +2,14 @@
  * A socket as the protocols see it: bytes come as a range of the shared read buffer, bytes leave through `output`, and
  * every way in which a socket can end is one call of `onClose`.
  */
-import { connect } from 'node:net';
-import type { NetConnectOpts, OnReadOpts, Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import { Session } from '../counters.ts';
 import type { Counters } from '../counters.ts';
 import { adopt } from './adopt.ts';
-import { Output, PROMPT } from './output.ts';
-import { atEndOfTurn, beginTurn } from './turn.ts';
+import { dial, TCP_KEEPALIVE } from './dial.ts';
+import type { ClientTls, DialTarget } from './dial.ts';
+import { Output } from './output.ts';
+import { atEndOfTurn, beginTurn, now } from './turn.ts';
 import type { TurnTask } from './turn.ts';
 
 /** The one read buffer of the process. Whoever needs bytes after `onRead` returns has to copy them. */
@@ -44,6 +45,9 @@ export class Connection implements TurnTask {
   error: Error | null = null;
   private pausedBy = 0;
   private resting = false;
+  /** Octets that may yet be read in the turn that began then. */
+  private share = 0;
+  private turn = NaN;
   private ended = false;
   closed = false;
 
@@ -60,6 +64,7 @@ export class Connection implements TurnTask {
     const onread = new OnRead();
     const { socket, early, ended, direct } = adopt(accepted, onread);
     socket.setNoDelay(true);
+    socket.setKeepAlive(true, TCP_KEEPALIVE);
     const connection = new Connection(socket, remote, counters);
     onread.connection = connection;
     connection.begin(handlerOf(connection), direct);
@@ -69,19 +74,16 @@ export class Connection implements TurnTask {
     if (!direct && connection.pausedBy === 0) socket.resume();
   }
 
-  /** A connection to `host:port`, or to a Unix socket's `path`. `onConnect` is called once it stands; see `begin`. */
-  static open(
-    to: { host: string; port: number } | { path: string },
-    counters: Counters,
-    onConnect: () => void,
-  ): Connection {
+  /**
+   * A connection to `host:port`, or to a Unix socket's `path`; call `begin` at once. `onConnect` is called when it stands, over
+   * TLS when the engine has proved who it is. If it never does, `error` says why in `onClose`.
+   */
+  static open(to: DialTarget, counters: Counters, onConnect: () => void, tls?: ClientTls): Connection {
     const onread = new OnRead();
-    const how = { onread, noDelay: true, allowHalfOpen: true, writableHighWaterMark: PROMPT };
-    const socket = connect({ ...to, ...how } as NetConnectOpts);
+    const socket = dial(to, onread, () => connection.guard(onConnect), tls);
     const remote = 'path' in to ? { address: to.path, port: 0 } : { address: to.host, port: to.port };
     const connection = new Connection(socket, remote, counters);
     onread.connection = connection;
-    socket.once('connect', () => connection.guard(onConnect));
     return connection;
   }
 
@@ -149,16 +151,23 @@ export class Connection implements TurnTask {
     } finally {
       delivering = false;
     }
-    // A full buffer means that more waits; it waits until the others have had their turn.
-    if (length === READ_BUFFER.length) {
-      this.resting = true;
-      atEndOfTurn(this);
-    }
+    this.rest(length);
     return !this.resting && this.pausedBy === 0;
   }
 
+  /** After as much as the buffer holds in one turn, more waits until the others have had theirs. TLS delivers that in records. */
+  private rest(length: number): void {
+    const turn = now();
+    this.share = turn === this.turn ? this.share - length : READ_BUFFER.length - length;
+    this.turn = turn;
+    if (this.share > 0 || this.resting) return;
+    this.resting = true;
+    atEndOfTurn(this);
+  }
+
   private endOfInput(): void {
-    if (this.ended) return;
+    // A TLS socket that failed says `end` all the same.
+    if (this.ended || this.socket.destroyed) return;
     this.ended = true;
     this.guard(fin);
   }

@@ -8,6 +8,7 @@ import { Connection } from '../io/connection.ts';
 import { TrustedProxies } from '../relay/client-address.ts';
 import type { ExchangeContext } from '../relay/exchange.ts';
 import type { CarrierSource } from '../relay/half.ts';
+import { RetryPolicy } from '../relay/retry.ts';
 import type { ListenerSpec } from '../snapshot.ts';
 import { ClientSession } from './client-session.ts';
 
@@ -39,6 +40,7 @@ export class Listener {
       wheel: context.wheel,
       journal: context.journal,
       replayBuffer: context.limits.replayBuffer,
+      retry: spec.retry === null ? null : new RetryPolicy(spec.retry),
     };
     this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => this.accept(socket));
   }

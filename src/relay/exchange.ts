@@ -1,15 +1,14 @@
 /**
  * One request and its response as they cross the proxy. The exchange is the sink of the downstream half: it takes the
- * request to an engine, at most twice, and sees to it that the client gets exactly one answer.
+ * request to an engine, again to another where that is safe or configured, and sees to it that the client gets exactly
+ * one answer.
  */
-import { countFailure, DURATION_BOUNDS, Listener, STATUS_COUNT } from '../counters.ts';
-import type { Counters } from '../counters.ts';
+import { countFailure, DURATION_BOUNDS, Listener, STATUS_COUNT, RETRY_REASONS } from '../counters.ts';
+import type { Counters, RetryReason } from '../counters.ts';
 import { ErrorCode, Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import { makeField, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
-import { budget } from '../io/budget.ts';
-import { HeldBytes } from '../io/held-bytes.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import type { TimerWheel } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
@@ -19,8 +18,12 @@ import type { AttemptOwner } from './attempt.ts';
 import { speaksOfClient } from './client-address.ts';
 import { formatTimeout, MessageCounter, parseTimeout } from './grpc.ts';
 import type { Caller, Carrier, CarrierSource, Half, HalfSink } from './half.ts';
+import { KeptRequest } from './kept-request.ts';
 import { grpcTrailers, replyLocally } from './local-reply.ts';
+import { grpcStatusNumber } from './message.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
+import { pushbackOf, withPreviousAttempts } from './retry.ts';
+import type { RetryPolicy } from './retry.ts';
 
 /** What all exchanges of a listener share. */
 export interface ExchangeContext {
@@ -29,36 +32,36 @@ export interface ExchangeContext {
   readonly counters: Counters;
   readonly wheel: TimerWheel;
   readonly journal: Journal;
-  /** Request bytes kept for a second attempt. */
+  /** Request bytes kept for another attempt. */
   readonly replayBuffer: number;
+  /** Null: only what an engine has certainly not begun is tried again. */
+  readonly retry: RetryPolicy | null;
 }
 
 /** Time lost here before `grpc-timeout` has to be written anew. */
 const TIMEOUT_SLACK = 5;
-const MAX_ATTEMPTS = 2;
 
 export class Exchange implements HalfSink, Caller, AttemptOwner {
   readonly head: RequestHead;
   /** Address of the client, for the log. */
   readonly client: string;
+  place: unknown = null;
   private readonly context: ExchangeContext;
   private readonly down: Half;
   private attempt: Attempt | null = null;
   private attempts = 0;
+  /** It has been refused unseen, and gone elsewhere. */
+  private moved = false;
+  /** Configured retries so far, and the wait before one. */
+  private retries = 0;
+  private backoff: Timer | null = null;
   /** What carried the last attempt. */
   private carrier: Carrier | null = null;
   private waiting = false;
   private readonly startedAt = now();
   private firstByteAt = 0;
 
-  /** Request bytes that an engine may still have to see: all while none has been found, later for a replay. */
-  private kept: HeldBytes | null = null;
-  private replayable = true;
-  private requestEnded: boolean;
-  private requestTrailers: readonly Field[] | null = null;
-  /** Request bytes that the client was allowed to send again. */
-  private credited = 0;
-
+  private readonly request: KeptRequest;
   private responseBegun = false;
   private responseEnded = false;
   private finished = false;
@@ -77,7 +80,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.down = down;
     this.head = head;
     this.client = client;
-    this.requestEnded = end;
+    this.request = new KeptRequest(context.replayBuffer, end);
     const counted = context.journal.access && head.grpc;
     this.receivedMessages = counted ? new MessageCounter() : null;
     this.sentMessages = counted ? new MessageCounter() : null;
@@ -94,6 +97,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       return;
     }
     if (this.deadline !== null && this.timeout !== null) this.context.wheel.arm(this.deadline, this.timeout);
+    this.context.retry?.called(this.startedAt);
     this.seek();
   }
 
@@ -105,7 +109,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     if (this.finished) return;
     const { down, head } = this;
     if (failure === Failures.deadline && this.attempt !== null) down.charge();
-    this.abandonAttempt(ErrorCode.CANCEL);
+    this.abandonAttempt(ErrorCode.CANCEL, failure);
     if (!this.responseBegun) {
       replyLocally(down, failure, head.grpc, head.method);
       this.httpStatus = head.grpc ? 200 : failure.http;
@@ -147,27 +151,23 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   }
 
   onData(buffer: Buffer, from: number, to: number, end: boolean): void {
-    if (end) this.requestEnded = true;
+    if (end) this.request.ended = true;
     this.received += to - from;
     this.receivedMessages?.read(buffer, from, to);
     if (this.attempt === null) {
-      this.keep(buffer, from, to);
+      this.request.hold(buffer, from, to);
       return;
     }
-    if (this.replayable) {
-      const fits = (this.kept?.length ?? 0) + to - from <= this.context.replayBuffer;
-      if (fits && !budget.tight) this.keep(buffer, from, to);
-      else this.forgetRequest();
-    }
+    this.request.copy(buffer, from, to);
     this.attempt.sendData(buffer, from, to, end);
     this.finishIfDone();
   }
 
   onTrailers(fields: readonly Field[]): void {
-    this.requestEnded = true;
+    this.request.ended = true;
     // Who the client is stands in the head, and is not for the client to say.
     const trailers = fields.some(speaksOfClient) ? fields.filter((field) => !speaksOfClient(field)) : fields;
-    this.requestTrailers = trailers;
+    this.request.trailers = trailers;
     this.attempt?.half.sendTrailers(trailers);
     this.finishIfDone();
   }
@@ -181,7 +181,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     if (this.finished) return;
     // Only a code that the client chose is the engine's business.
     const chosen = failure === Failures.clientGone && code !== ErrorCode.NO_ERROR;
-    this.abandonAttempt(chosen ? code : ErrorCode.CANCEL);
+    this.abandonAttempt(chosen ? code : ErrorCode.CANCEL, failure);
     this.finish(this.responseEnded ? null : failure);
   }
 
@@ -189,10 +189,8 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   /** Of the request, `acknowledged` bytes have left for the engine in this attempt. */
   requestSent(acknowledged: number): void {
-    if (acknowledged > this.credited) {
-      this.down.credit(acknowledged - this.credited);
-      this.credited = acknowledged;
-    }
+    const credit = this.request.sent(acknowledged);
+    if (credit > 0) this.down.credit(credit);
     this.finishIfDone();
   }
 
@@ -200,8 +198,13 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.down.sendHead(fields, false, true);
   }
 
-  /** The final head commits: from here on there is no second attempt. */
+  /** The final head commits, unless it is one to try again after: from here on there is no other attempt. */
   responseHead(head: ResponseHead, end: boolean): void {
+    const { retry } = this.context;
+    if (retry?.coversAnswer(head, end, this.head.grpc)) {
+      const reason = head.grpcStatus === null ? 'http_status' : 'grpc_status';
+      if (this.retryAfter(retry, pushbackOf(head.fields), reason)) return;
+    }
     if (!this.down.accepts(head.fields)) {
       this.fail(Failures.responseTooLarge);
       return;
@@ -209,8 +212,8 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.responseBegun = true;
     this.firstByteAt = now();
     this.httpStatus = head.status;
-    this.forgetRequest();
-    if (head.grpcStatus !== null) this.grpcStatus = Number(head.grpcStatus);
+    this.request.forget();
+    this.grpcStatus = grpcStatusNumber(head.grpcStatus);
     this.responseEnded = end;
     this.down.sendHead(head.fields, end);
     this.finishIfDone();
@@ -225,28 +228,34 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     return done;
   }
 
-  responseTrailers(fields: readonly Field[], grpcStatus: string | null): void {
+  responseTrailers(fields: readonly Field[], grpcStatus: number): void {
     if (!this.down.accepts(fields)) {
       this.fail(Failures.responseTooLarge);
       return;
     }
-    if (grpcStatus !== null) this.grpcStatus = Number(grpcStatus);
+    if (grpcStatus >= 0) this.grpcStatus = grpcStatus;
     this.responseEnded = true;
     this.down.sendTrailers(fields);
     this.finishIfDone();
   }
 
   attemptFailed(failure: Failure, reset: number | undefined): void {
+    const { retry } = this.context;
     this.attempt = null;
     if (failure === Failures.unwritten) this.attempts--;
     if (this.responseEnded) {
       // After a complete response any RST only ends our sending (RFC 9113 section 8.1).
       this.down.stop();
       this.finish(null);
-    } else if (failure.retryable && !this.responseBegun && this.replayable && this.attempts < MAX_ATTEMPTS) {
-      this.context.counters.add(Listener.RETRIES, 1);
-      this.seek();
-    } else this.fail(failure, reset);
+    } else if (failure.retryable && this.request.replayable && (failure === Failures.unwritten || !this.moved)) {
+      // The engine has certainly not begun it: it moves once, or as often as it takes if nothing of it was written.
+      this.moved ||= failure !== Failures.unwritten;
+      this.again(failure === Failures.unwritten ? 'unwritten' : 'refused');
+    } else {
+      const reason = failure === Failures.attemptTimeout ? 'timeout' : 'failure';
+      const covered = retry?.coversFailure(failure, this.head.grpc) === true;
+      if (!covered || !this.retryAfter(retry, null, reason)) this.fail(failure, reset);
+    }
   }
 
   // --- Attempts ----------------------------------------------------------------------------------------------------
@@ -264,30 +273,40 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     }
     this.attempts++;
     this.correctTimeout();
-    const { kept } = this;
-    const bodyless = this.requestEnded && this.requestTrailers === null && (kept === null || kept.length === 0);
-    const attempt = new Attempt(this);
+    const { request, context } = this;
+    const attempt = new Attempt(this, carrier, context.wheel, context.retry?.perTryTimeout ?? 0);
     this.carrier = carrier;
     this.attempt = attempt;
-    attempt.half = carrier.open(this.head, bodyless, attempt);
-    if (bodyless) return;
-    if (kept !== null && kept.length > 0) {
-      let rest = kept.length;
-      const endsWithData = this.requestEnded && this.requestTrailers === null;
-      kept.forEach((block, from, to) => {
-        rest -= to - from;
-        attempt.sendData(block, from, to, endsWithData && rest === 0);
-      });
-      if (kept.length > this.context.replayBuffer) this.forgetRequest();
-    }
-    if (this.requestTrailers !== null) attempt.half.sendTrailers(this.requestTrailers);
+    attempt.open(this.head, request.bodyless);
+    if (!request.bodyless) request.sendTo(attempt);
   }
 
-  private abandonAttempt(code: number): void {
+  private abandonAttempt(code: number, failure: Failure | null): void {
     if (this.waiting) this.context.upstream.cancel(this);
     this.waiting = false;
-    this.attempt?.half.reset(code);
+    if (this.backoff !== null) this.context.wheel.disarm(this.backoff);
+    this.attempt?.cut(code, failure);
     this.attempt = null;
+  }
+
+  /** Gives up the attempt for another one after a while, if it may: whether it does. */
+  private retryAfter(retry: RetryPolicy, pushback: number | null, reason: RetryReason): boolean {
+    const { head, request, timeout } = this;
+    const left = timeout === null ? Infinity : this.startedAt + timeout - now();
+    const wait = request.replayable ? retry.wait(this.retries, pushback, left, now()) : null;
+    if (wait === null) return false;
+    this.abandonAttempt(ErrorCode.CANCEL, null);
+    this.retries++;
+    if (head.grpc) head.fields = withPreviousAttempts(head.fields, this.retries);
+    this.backoff = new Timer(() => this.again(reason));
+    this.context.wheel.arm(this.backoff, wait);
+    return true;
+  }
+
+  private again(reason: RetryReason): void {
+    const { counters } = this.context;
+    counters.addTo(Listener.RETRIES, RETRY_REASONS.indexOf(reason), RETRY_REASONS.length);
+    this.seek();
   }
 
   /** The engine is told what is left of the time, if some of it was lost here. */
@@ -298,21 +317,10 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.head.fields = this.head.fields.map((field) => (field.name.token === Token.GRPC_TIMEOUT ? left : field));
   }
 
-  private keep(buffer: Buffer, from: number, to: number): void {
-    if (from === to) return;
-    this.kept ??= new HeldBytes();
-    this.kept.append(buffer, from, to);
-  }
-  private forgetRequest(): void {
-    this.replayable = false;
-    this.kept?.clear();
-    this.kept = null;
-  }
-
   // --- The end -----------------------------------------------------------------------------------------------------
 
   private finishIfDone(): void {
-    if (!this.requestEnded || !this.responseEnded) return;
+    if (!this.request.ended || !this.responseEnded) return;
     // What the engine has no window for yet is still under the deadline, and the engine's slow-read timeout.
     if (this.attempt === null || this.attempt.half.flushed) this.finish(null);
   }
@@ -320,7 +328,9 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private finish(failure: Failure | null): void {
     if (this.finished) return;
     this.finished = true;
-    this.forgetRequest();
+    this.attempt?.end(failure);
+    this.attempt = null;
+    this.request.forget();
     if (this.deadline !== null) this.context.wheel.disarm(this.deadline);
     const { counters } = this.context;
     counters.add(Listener.EXCHANGES_OPEN, -1);

@@ -30,7 +30,19 @@ export interface Half {
   stop(): void;
 }
 
+/** A call that is open at an engine, for whoever wants to take the engine out of service. */
+export interface OpenCall {
+  readonly method: string;
+  readonly path: string;
+  /** Address of the client. */
+  readonly client: string;
+  /** Milliseconds since it was sent to the engine. */
+  readonly age: number;
+}
+
 export interface HalfSink {
+  /** Of the sink of an engine's half: what is open there. */
+  describe?(): OpenCall;
   onInformational(fields: readonly Field[]): void;
   onHead(head: ResponseHead, end: boolean): void;
   onData(buffer: Buffer, from: number, to: number, end: boolean): void;
@@ -49,10 +61,24 @@ export interface Carrier {
   /** Whether the engine takes a header list of this size. */
   accepts(fields: readonly Field[]): boolean;
   open(head: RequestHead, end: boolean, sink: HalfSink): Half;
+  /** What the next call is judged by, to be handed back at its end: the engine may have changed its ways since it began. */
+  readonly term: number;
+  /** The first message of the response has begun, so many milliseconds after the request was sent. */
+  answered(ms: number, term: number): void;
+  /**
+   * The attempt is over, called once for each `open`. `failure` is what ended it before its time, null if the response was complete;
+   * statuses are 0 and -1 where none was seen.
+   */
+  ended(failure: Failure | null, httpStatus: number, grpcStatus: number, term: number): void;
 }
 
 /** Who wants a carrier. */
 export interface Caller {
+  /** By these a call may be placed: its head, and its client's address. */
+  readonly head: RequestHead;
+  readonly client: string;
+  /** The queue's own note of where the caller waits; null at first. */
+  place: unknown;
   onCarrier(carrier: Carrier): void;
   onUnavailable(failure: Failure): void;
 }
@@ -62,7 +88,7 @@ export interface CarrierSource {
   readonly name: string;
   /**
    * A carrier at once, or null: then the caller waits, and is called later. After a refusal another carrier than the one
-   * to `avoid` is found if there can be one.
+   * to `avoid` is found if there can be one. A caller that got a carrier opens it at once, or not at all.
    */
   acquire(caller: Caller, avoid: Carrier | null): Carrier | null;
   /** The caller no longer waits. */

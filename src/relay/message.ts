@@ -1,4 +1,5 @@
 /** Heads of requests and responses as the relay sees them, whatever protocol they came by. */
+import { GrpcStatus } from '../errors.ts';
 import { makeField, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
 
@@ -61,6 +62,12 @@ export function grpcStatusOf(fields: readonly Field[]): string | null {
     if (fields[i]!.name.token === Token.GRPC_STATUS) return fields[i]!.value;
   }
   return null;
+}
+
+/** `grpc-status` as a number: -1 without one, UNKNOWN where it is no number. */
+export function grpcStatusNumber(value: string | null): number {
+  if (value === null) return -1;
+  return /^[0-9]{1,9}$/.test(value) ? Number(value) : GrpcStatus.UNKNOWN;
 }
 
 /** A response without a body, or a body that the status forbids: HEAD, 204, 304. */

@@ -1,81 +1,185 @@
-/** One engine process: the sessions open to it, and when it may be tried again after it could not be reached. */
-import { Endpoint as Count } from '../counters.ts';
-import type { Counters } from '../counters.ts';
-import { Failures } from '../errors.ts';
+/** One engine process: how it is reached, the pool of its sessions, and what is thought of it. A candidate for pickers. */
+import { PeakEwma } from '../balance/latency.ts';
+import { Overload } from '../balance/overload.ts';
+import type { Candidate } from '../balance/picker.ts';
+import { SlowStart } from '../balance/slow-start.ts';
+import { Counters, Endpoint as Count, endpointLayout } from '../counters.ts';
+import { Failures, GrpcStatus } from '../errors.ts';
 import type { Failure } from '../errors.ts';
-import { Timer } from '../io/timer-wheel.ts';
+import type { SessionContext } from '../h2/core.ts';
+import { KeepalivePolicy } from '../h2/keepalive.ts';
+import type { ClientTls } from '../io/dial.ts';
 import { now } from '../io/turn.ts';
-import type { Carrier } from '../relay/half.ts';
-import type { EndpointSpec, UpstreamSpec } from '../snapshot.ts';
-import { Backoff } from './backoff.ts';
-import type { EngineSession } from './engine-session.ts';
+import type { OpenCall } from '../relay/half.ts';
+import type { UpstreamSpec } from '../snapshot.ts';
+import { EngineDrain } from './engine-drain.ts';
+import type { OutlierRecord } from './outlier.ts';
+import type { Placement } from './placement.ts';
+import { Pool } from './pool.ts';
+import type { PoolOwner } from './pool.ts';
+import type { DialTarget } from '../io/dial.ts';
 
-/** `host:port`, `[v6]:port` or `unix:/path`, as `net.connect` wants it. */
-function connectTo(address: string): { host: string; port: number } | { path: string } {
-  if (address.startsWith('unix:')) return { path: address.slice(5) };
-  const colon = address.lastIndexOf(':');
-  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+/** What tells one endpoint of an upstream from the others. */
+export interface EndpointPlace {
+  /** `host:port`, or `unix:/path`: the name in logs and metrics, and on a hash ring. */
+  readonly address: string;
+  readonly target: DialTarget;
+  readonly weight: number;
+  /** Calls that it can serve at once, or Infinity. */
+  readonly maxStreams: number;
+  readonly tls: ClientTls | undefined;
 }
 
-export class Endpoint {
-  readonly spec: EndpointSpec;
-  /** Where to connect. */
-  readonly target: { host: string; port: number } | { path: string };
+/** Answers with which an engine says that it is at fault, not the call. */
+const FAULTS: ReadonlySet<number> = new Set([
+  GrpcStatus.UNKNOWN,
+  GrpcStatus.INTERNAL,
+  GrpcStatus.UNAVAILABLE,
+  GrpcStatus.DATA_LOSS,
+]);
+
+export class Endpoint implements Candidate {
+  readonly address: string;
+  readonly target: DialTarget;
+  readonly maxStreams: number;
+  readonly tls: ClientTls | undefined;
   readonly counters: Counters;
-  readonly sessions: EngineSession[] = [];
-  readonly connecting = new Set<EngineSession>();
-  /** Armed while it cannot be tried again. */
-  readonly retry: Timer;
-  /** Streams that it allowed when it last said so: a session that has not heard from it yet goes by that. */
-  streamLimit = Infinity;
+  readonly keepalive: KeepalivePolicy;
+  readonly pool: Pool;
+  readonly outlier: OutlierRecord | null;
+  /** What the last active check said; true while there was none. */
+  healthy = true;
+  /** Calls may go there, as far as its health goes: see `Rotation`. */
+  inRotation = true;
   /** Why it cannot be used, while it cannot. */
   failure: Failure = Failures.noEndpoint;
-  private readonly upstream: UpstreamSpec;
-  private readonly backoff: Backoff;
-  private retryAt = 0;
+  /** What a call is judged by that begins now. */
+  term = 0;
+  private drainage: EngineDrain | null = null;
+  private readonly placement: Placement;
+  private readonly baseWeight: number;
+  private readonly ewma = new PeakEwma();
+  private readonly slowStart: SlowStart;
+  private readonly overload = new Overload();
+  /** It was there when last tried, so that another session is no return. */
+  private present = false;
 
-  constructor(spec: EndpointSpec, upstream: UpstreamSpec, counters: Counters, onRetry: () => void) {
-    this.spec = spec;
-    this.target = connectTo(spec.address);
-    this.upstream = upstream;
-    this.counters = counters;
-    this.backoff = new Backoff(upstream.backoffMax);
-    this.retry = new Timer(onRetry);
+  constructor(
+    place: EndpointPlace,
+    spec: UpstreamSpec,
+    context: SessionContext,
+    placement: Placement,
+    owner: PoolOwner,
+  ) {
+    this.address = place.address;
+    this.target = place.target;
+    this.maxStreams = place.maxStreams;
+    this.tls = place.tls;
+    this.baseWeight = placement.weighted ? place.weight : 1;
+    this.placement = placement;
+    this.counters = new Counters(endpointLayout, { upstream: spec.name, endpoint: place.address });
+    this.counters.slots[Count.IN_ROTATION] = 1;
+    this.keepalive = new KeepalivePolicy(spec.keepalive);
+    this.slowStart = new SlowStart(spec.slowStart);
+    this.outlier = placement.outliers?.add(place.address, now()) ?? null;
+    this.pool = new Pool(this, spec, context, owner);
   }
 
-  /** A session with a free stream, or null. The first that has one: so the others fall idle. */
-  ready(avoid: Carrier | null): EngineSession | null {
-    for (const session of this.sessions) {
-      if (session !== avoid && session.room(this.upstream.maxStreamsPerConnection) > 0) return session;
-    }
-    return null;
+  // --- Candidate ---------------------------------------------------------------------------------------------------
+
+  get weight(): number {
+    return this.baseWeight * this.share;
   }
-  get mayConnect(): boolean {
-    return this.sessions.length + this.connecting.size < this.upstream.maxConnections && now() >= this.retryAt;
+  get active(): number {
+    return this.pool.active;
+  }
+  get latency(): number {
+    return this.ewma.value(now());
+  }
+  get available(): boolean {
+    return this.inRotation && this.pool.room;
+  }
+  /** How much of its weight it is given: less than 1 while it is new, and after it has said that it is exhausted. */
+  get share(): number {
+    const time = now();
+    return this.slowStart.share(time) * this.overload.share(time);
   }
 
-  connected(session: EngineSession): void {
-    this.connecting.delete(session);
-    this.backoff.reset();
-    this.retryAt = 0;
-    this.sessions.push(session);
-    this.counters.add(Count.SESSIONS, 1);
-    this.counters.add(Count.SESSIONS_OPEN, 1);
+  // --- What its pool tells -----------------------------------------------------------------------------------------
+
+  reached(): void {
+    this.failure = Failures.noEndpoint;
+    if (!this.present) this.begin();
+    this.present = true;
   }
-  /** Returns how long it is not to be tried. */
-  refused(session: EngineSession, failure: Failure): number {
-    this.connecting.delete(session);
+  failed(failure: Failure): void {
     this.failure = failure;
-    const wait = this.backoff.next();
-    this.retryAt = now() + wait;
-    this.counters.add(Count.CONNECT_FAILURES, 1);
-    return wait;
+    if (this.pool.sessions.length === 0) this.present = false;
+    this.placement.report(this, false);
   }
-  /** The session takes no new streams; its open ones may go on. */
-  retire(session: EngineSession): void {
-    const at = this.sessions.indexOf(session);
-    if (at < 0) return;
-    this.sessions.splice(at, 1);
-    this.counters.add(Count.SESSIONS_OPEN, -1);
+  /** It is new, or back: its share begins small. */
+  begin(): void {
+    this.slowStart.begin(now());
+    this.placement.shareChanged();
+  }
+  /** It is no more. */
+  close(): void {
+    this.pool.close();
+    if (this.outlier !== null) this.placement.outliers!.remove(this.outlier);
+  }
+
+  // --- Taking it out of service -------------------------------------------------------------------------------------
+
+  get draining(): boolean {
+    return this.drainage !== null;
+  }
+  /** No new calls; those that are open have `deadline` milliseconds to end. A second drain brings a new deadline. */
+  drain(deadline: number): void {
+    this.drainage?.cancel();
+    this.drainage = new EngineDrain(this.pool, deadline);
+    this.placement.healthChanged();
+  }
+  undrain(): void {
+    this.drainage?.cancel();
+    this.drainage = null;
+    this.placement.healthChanged();
+    this.begin();
+    this.pool.reopen();
+  }
+  /** Its open calls, the oldest first. */
+  calls(): OpenCall[] {
+    const calls = this.pool.streams().flatMap(({ sink }) => sink?.describe?.() ?? []);
+    return calls.sort((a, b) => b.age - a.age);
+  }
+
+  // --- What its calls tell -----------------------------------------------------------------------------------------
+
+  took(): void {
+    if (this.outlier !== null) this.term = this.placement.outliers!.took(this.outlier, now());
+  }
+  answered(ms: number, term: number): void {
+    const time = now();
+    this.ewma.observe(ms, time);
+    // A probe call need not end: an hour of speech would keep its engine out for an hour.
+    if (this.outlier?.state === 'probing') this.placement.outliers!.ended(this.outlier, term, true, time);
+  }
+  ended(failure: Failure | null, httpStatus: number, grpcStatus: number, term: number): void {
+    if (grpcStatus === GrpcStatus.RESOURCE_EXHAUSTED || httpStatus === 429) {
+      // Full is not dead.
+      this.counters.add(Count.EXHAUSTED, 1);
+      this.overload.exhausted(now());
+      this.placement.shareChanged();
+      this.judge(null, term);
+    } else if (failure !== null) this.judge(failure.side === 'upstream' ? false : null, term);
+    else this.judge(grpcStatus >= 0 ? !FAULTS.has(grpcStatus) : httpStatus < 500, term);
+  }
+
+  /** `ok` is null where the end of a call says nothing of its engine. */
+  private judge(ok: boolean | null, term: number): void {
+    if (ok !== null) this.placement.report(this, ok);
+    if (this.outlier === null) return;
+    const { outliers } = this.placement;
+    if (ok === null) outliers!.abandoned(this.outlier, term, now());
+    else outliers!.ended(this.outlier, term, ok, now());
   }
 }

@@ -1,74 +1,131 @@
-/** One connection to an engine: its connect, its session, and its place in the endpoint. It carries requests. */
-import { Endpoint as Count } from '../counters.ts';
+/** One connection to an engine: its connect, its session, its keepalive and its place in the pool. It carries requests. */
+import { Endpoint as Count, PING_REASONS } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
 import { Session } from '../h2/session.ts';
-import type { SessionContext, SessionOwner } from '../h2/core.ts';
+import type { SessionOwner } from '../h2/core.ts';
 import { Connection } from '../io/connection.ts';
+import { Keepalive, Look, Opening } from '../h2/keepalive.ts';
 import { Timer } from '../io/timer-wheel.ts';
+import { now } from '../io/turn.ts';
+import type { ConnectionRecord } from '../journal.ts';
 import type { Carrier, Half, HalfSink } from '../relay/half.ts';
 import type { RequestHead } from '../relay/message.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Pool } from './pool.ts';
 
-/** What an upstream wants to know of its sessions. */
-export interface EngineSessionOwner {
-  /** There may be room for calls that wait, or a connect failed and they have to go elsewhere. */
-  onRoom(): void;
-}
+/** While the session is not read, its ledger is not asked. */
+const PAUSED = 1000;
 
 export class EngineSession implements Carrier, SessionOwner {
-  readonly place: Endpoint;
+  readonly pool: Pool;
   readonly session: Session;
-  private readonly owner: EngineSessionOwner;
+  /** One more than `max_connections`, for the time that it is needed. */
+  readonly overflow: boolean;
+  /** Streams in use; an RST that waits holds its stream. */
+  used = 0;
+  /** Streams that are open, as counted so far. */
+  private streams = 0;
+  /** When the last stream ended, by the turn's clock. */
+  idleSince = now();
+  /** When a stream was opened where none was. */
+  private openedAt = 0;
+  /** When it began to take calls. */
+  stoodAt = 0;
+  /** When last asked for a call, it could not be asked whether it lives without a strike. */
+  mute = false;
   private readonly connection: Connection;
-  private readonly context: SessionContext;
   private readonly connectTimer: Timer;
+  private readonly ageTimer: Timer;
+  /** What is to be done once it stands, or could not be had. */
+  private readonly settled: ((stands: boolean) => void) | undefined;
+  private readonly ledger: Keepalive;
+  private readonly pulse: Timer;
   private state: 'connecting' | 'ready' | 'retired' = 'connecting';
-  private streamsOpen = 0;
+  private spoken = false;
 
-  /** Begins to connect; the owner hears of the outcome. */
-  constructor(place: Endpoint, connectTimeout: number, context: SessionContext, owner: EngineSessionOwner) {
-    this.place = place;
-    this.owner = owner;
-    this.context = context;
+  /** Begins to connect; the pool hears of the outcome. */
+  constructor(pool: Pool, overflow: boolean, settled?: (stands: boolean) => void) {
+    this.pool = pool;
+    this.overflow = overflow;
+    this.settled = settled;
+    const { context, endpoint, spec } = pool;
     this.connectTimer = new Timer(() => this.connectFailed(Failures.connectTimeout, 'connect timed out'));
-    context.wheel.arm(this.connectTimer, connectTimeout);
-    this.connection = Connection.open(place.target, context.counters, () => this.connected());
+    this.ageTimer = new Timer(() => pool.renew(this));
+    this.pulse = new Timer(() => this.look());
+    this.ledger = new Keepalive(endpoint.keepalive, now());
+    context.wheel.arm(this.connectTimer, spec.connectTimeout);
+    this.connection = Connection.open(endpoint.target, context.counters, () => this.connected(), endpoint.tls);
     this.session = new Session(this.connection, context, this);
     this.connection.begin(this.session, true);
   }
 
   get endpoint(): string {
-    return this.place.spec.address;
+    return this.pool.endpoint.address;
   }
   /** Streams that may be opened now, by the engine's limit and by ours. */
-  room(maxStreams: number): number {
+  get room(): number {
     if (this.state !== 'ready') return 0;
-    const { freeStreams, peer, streamsUsed } = this.session;
-    const limit = peer.received ? maxStreams : Math.min(maxStreams, this.place.streamLimit);
-    return Math.min(freeStreams, limit - streamsUsed);
+    const { session, pool } = this;
+    const limit = session.peer.received ? pool.perSession : pool.sessionLimit;
+    return Math.min(session.freeStreams, limit - session.streamsUsed);
   }
 
   accepts(fields: readonly Field[]): boolean {
     return this.session.peer.accepts(fields);
   }
   open(head: RequestHead, end: boolean, sink: HalfSink): Half {
-    this.place.counters.add(Count.STREAMS, 1);
+    this.pool.endpoint.counters.add(Count.STREAMS, 1);
     const stream = this.session.openStream(head, end, sink);
-    this.countStreams();
+    this.count();
     return stream;
   }
+  answered(ms: number, term: number): void {
+    this.pool.endpoint.answered(ms, term);
+  }
+  get term(): number {
+    return this.pool.endpoint.term;
+  }
+  ended(failure: Failure | null, httpStatus: number, grpcStatus: number, term: number): void {
+    this.pool.endpoint.ended(failure, httpStatus, grpcStatus, term);
+  }
 
-  /** The upstream closes: a session says goodbye, and one that does not stand yet is given up. */
+  /** A call may be opened at once. A session that was silent for long is asked first, and heard of when it answers. */
+  awake(): boolean {
+    const time = now();
+    this.mute = false;
+    if (time - this.session.readAt < this.pool.endpoint.keepalive.interval) return true;
+    this.tell();
+    switch (this.ledger.beforeStream(time, this.used)) {
+      case Opening.NOW:
+        return true;
+      case Opening.PING:
+        this.ping(time);
+        return false;
+      case Opening.WAIT:
+        return false;
+      case Opening.ELSEWHERE:
+        // It cannot be asked without a strike; without calls it is not worth keeping.
+        this.pool.endpoint.counters.addTo(Count.PINGS_WITHHELD, 1, PING_REASONS.length);
+        if (this.used === 0) this.close();
+        else this.mute = true;
+        return false;
+    }
+  }
+
+  /** It is to be renewed in so many milliseconds. */
+  age(ms: number): void {
+    if (this.state === 'ready') this.pool.context.wheel.arm(this.ageTimer, ms);
+  }
+
+  /** Takes no more calls: a session says goodbye, and one that does not stand yet is given up. */
   close(): void {
     if (this.state !== 'connecting') {
       this.session.drain();
       return;
     }
-    this.state = 'retired';
-    this.context.wheel.disarm(this.connectTimer);
-    this.place.connecting.delete(this);
+    this.end();
+    this.pool.settled(this);
     this.connection.destroy();
   }
 
@@ -82,49 +139,158 @@ export class EngineSession implements Carrier, SessionOwner {
   }
   onCapacity(): void {
     const { peer } = this.session;
-    if (peer.received) this.place.streamLimit = peer.maxConcurrentStreams;
-    this.countStreams();
-    this.owner.onRoom();
+    if (!this.spoken && peer.received) {
+      this.spoken = true;
+      this.pool.spoke();
+      if (this.state === 'connecting') this.stands();
+    }
+    this.count();
+    this.pool.changed(peer.received ? peer.maxConcurrentStreams : this.pool.streamLimit);
   }
   onRetired(): void {
     this.retire();
   }
+  onPong(): void {
+    // What was read before the answer may have been sent before the question came.
+    this.session.spoke = false;
+    this.ledger.heard(this.session.readAt);
+    this.ledger.acked(now());
+    this.pool.endpoint.counters.add(Count.PINGS_ANSWERED, 1);
+    this.listen(now());
+    this.pool.changed(this.pool.streamLimit);
+  }
+  onTooManyPings(): void {
+    const { counters, keepalive } = this.pool.endpoint;
+    counters.add(Count.TOO_MANY_PINGS, 1);
+    if (!this.ledger.tooManyPings()) return;
+    const message = `too many pings: silence is asked about after ${keepalive.interval / 1000} s from now on`;
+    this.record('keepalive', message);
+  }
   onClosed(): void {
     if (this.state === 'connecting') this.connectFailed(Failures.connectRefused, this.connection.error?.message ?? '');
-    else this.retire();
-    this.countStreams();
-    this.owner.onRoom();
+    else {
+      // What never spoke was no engine: it is not to be connected to again at once.
+      if (!this.spoken && this.state === 'ready') this.pool.failed(this, Failures.sessionLost);
+      this.retire();
+      this.pool.gone(this);
+    }
+    this.count();
+    this.pool.context.wheel.disarm(this.pulse);
+    this.pool.changed(this.pool.streamLimit);
   }
 
   private connected(): void {
     if (this.state !== 'connecting') return;
-    this.context.wheel.disarm(this.connectTimer);
-    this.state = 'ready';
     this.session.start();
-    this.place.connected(this);
-    this.owner.onRoom();
+    // A hung process accepts connections, too: after a loss it has to speak first, within the same time.
+    if (!this.pool.doubtful) this.stands();
+  }
+
+  private stands(): void {
+    const { wheel } = this.pool.context;
+    wheel.disarm(this.connectTimer);
+    this.state = 'ready';
+    this.idleSince = this.stoodAt = now();
+    if (this.pool.spec.maxAge > 0) this.age(this.pool.lifetime);
+    this.pool.connected(this);
+    this.settled?.(true);
   }
 
   private connectFailed(failure: Failure, message: string): void {
     if (this.state !== 'connecting') return;
-    this.state = 'retired';
-    this.context.wheel.disarm(this.connectTimer);
-    this.context.wheel.arm(this.place.retry, this.place.refused(this, failure));
-    const peer = this.endpoint;
-    this.context.journal.connection({ side: 'upstream', peer, event: 'connect_failed', code: null, message });
+    this.end();
+    this.record('connect_failed', message);
     this.connection.destroy();
-    this.owner.onRoom();
+    this.pool.failed(this, failure);
+    this.settled?.(false);
   }
 
   private retire(): void {
     if (this.state !== 'ready') return;
-    this.state = 'retired';
-    this.place.retire(this);
+    this.end();
+    this.pool.retire(this);
   }
 
-  private countStreams(): void {
-    const { size } = this.session.streams;
-    this.place.counters.add(Count.STREAMS_OPEN, size - this.streamsOpen);
-    this.streamsOpen = size;
+  private end(): void {
+    this.state = 'retired';
+    const { wheel } = this.pool.context;
+    wheel.disarm(this.connectTimer);
+    wheel.disarm(this.ageTimer);
+  }
+
+  // --- Keepalive ---------------------------------------------------------------------------------------------------
+
+  /** Tells the ledger what was read since it was last told. */
+  private tell(): void {
+    const { session, ledger } = this;
+    // Nobody owed us a word before the first of the open streams.
+    ledger.heard(Math.max(session.readAt, this.openedAt));
+    if (session.spoke) ledger.answered();
+    session.spoke = false;
+  }
+
+  private listen(time: number): void {
+    const wait = this.ledger.nextCheck(time, this.used);
+    if (wait < Infinity) this.pool.context.wheel.arm(this.pulse, wait);
+  }
+
+  private look(): void {
+    if (this.session.dead) return;
+    const time = now();
+    if (this.connection.paused) {
+      // It is we who do not read: its answer may be there.
+      this.pool.context.wheel.arm(this.pulse, PAUSED);
+      return;
+    }
+    this.tell();
+    switch (this.ledger.check(time, this.used)) {
+      case Look.DEAD:
+        this.pool.endpoint.counters.add(Count.PINGS_UNANSWERED, 1);
+        this.pool.doubtful = true;
+        this.record('closed', 'a keepalive PING was not answered');
+        this.session.cut();
+        return;
+      case Look.PING:
+        this.ping(time);
+        return;
+      case Look.WITHHELD:
+        this.pool.endpoint.counters.addTo(Count.PINGS_WITHHELD, 0, PING_REASONS.length);
+        this.listen(time);
+        return;
+      case Look.REST:
+        this.listen(time);
+    }
+  }
+
+  private ping(time: number): void {
+    this.pool.endpoint.counters.add(Count.PINGS, 1);
+    this.session.ping();
+    this.listen(time);
+  }
+
+  private record(event: ConnectionRecord['event'], message: string): void {
+    this.pool.context.journal.connection({ side: 'upstream', peer: this.endpoint, event, code: null, message });
+  }
+
+  private count(): void {
+    const { streams, streamsUsed, dead } = this.session;
+    if (streams.size !== this.streams) {
+      this.pool.endpoint.counters.add(Count.STREAMS_OPEN, streams.size - this.streams);
+      this.streams = streams.size;
+    }
+    // RSTs that still wait are as good as said once the session is dead.
+    const used = dead ? 0 : streamsUsed;
+    const by = used - this.used;
+    if (by === 0) return;
+    const first = this.used === 0;
+    this.used = used;
+    // The ledger's clock runs only while streams are open.
+    if (first) {
+      this.openedAt = now();
+      this.tell();
+      this.listen(this.openedAt);
+    }
+    if (used === 0) this.idleSince = now();
+    this.pool.used(this, by);
   }
 }

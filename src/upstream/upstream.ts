@@ -1,82 +1,120 @@
 /**
- * A named group of endpoints, and the calls that wait for one. First version of the pool: sessions are opened on demand and
- * shared, another is opened when all are full, endpoints take turns. Waiting calls are served first come first served by
- * whichever endpoint has room first.
+ * A named group of endpoints, and the calls that wait for one: first come first served by whichever endpoint has room
+ * first, bounded in number and in time.
  */
-import { Counters, endpointLayout } from '../counters.ts';
+import { Counters, DURATION_BOUNDS, Upstream as Count, upstreamLayout } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import { atEndOfTurn, now } from '../io/turn.ts';
 import type { TurnTask } from '../io/turn.ts';
-import type { Caller, Carrier, CarrierSource } from '../relay/half.ts';
+import type { Caller, Carrier, CarrierSource, OpenCall } from '../relay/half.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
-import { Endpoint } from './endpoint.ts';
-import { EngineSession } from './engine-session.ts';
-import type { EngineSessionOwner } from './engine-session.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { EngineSession } from './engine-session.ts';
+import { Placement } from './placement.ts';
+import { Roster } from './roster.ts';
+import type { RosterOwner } from './roster.ts';
+import { WaitQueue } from './wait-queue.ts';
 
-interface Waiter {
-  readonly avoid: Carrier | null;
-  readonly until: number;
-}
-
-export class Upstream implements CarrierSource, EngineSessionOwner, TurnTask {
+export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   readonly name: string;
-  readonly endpoints: readonly Endpoint[];
+  readonly counters: Counters;
   private readonly spec: UpstreamSpec;
   private readonly context: SessionContext;
-  /** Callers in the order in which they came; a Map, so that one that leaves costs no search. */
-  private readonly waiters = new Map<Caller, Waiter>();
+  private readonly placement: Placement;
+  private readonly roster: Roster;
+  private readonly waiters: WaitQueue<Caller, Endpoint>;
   private readonly timer: Timer;
-  private turn = 0;
-  /** Waiters that take any carrier: while there are some, a new caller queues behind them. */
-  private undemanding = 0;
+  private wakeAt = Infinity;
   /** Waiters are to be served at the end of the turn. */
   private due = false;
+  /** Some endpoint has neither a session nor one on the way. */
+  private cold = true;
   private closed = false;
 
   constructor(spec: UpstreamSpec, context: SessionContext) {
     this.name = spec.name;
     this.spec = spec;
     this.context = context;
-    this.endpoints = spec.endpoints.map((endpoint) => {
-      const labels = { upstream: spec.name, endpoint: endpoint.address };
-      return new Endpoint(endpoint, spec, new Counters(endpointLayout, labels), () => this.onRoom());
-    });
+    this.counters = new Counters(upstreamLayout, { upstream: spec.name });
+    this.waiters = new WaitQueue(spec.maxPending);
+    this.placement = new Placement(spec, context.journal, this.counters);
     this.timer = new Timer(() => this.expire());
+    this.roster = new Roster(spec, context, this.placement, this);
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.roster.endpoints;
+  }
+  /** Those of the upstream and of each endpoint, as they are now. */
+  get scopes(): readonly Counters[] {
+    return [this.counters, ...this.roster.counters];
+  }
+
+  /** Begins to warm up and to check; without it sessions are opened by calls alone. */
+  start(): void {
+    this.roster.start();
   }
 
   acquire(caller: Caller, avoid: Carrier | null): Carrier | null {
-    const carrier = this.undemanding === 0 ? this.pick(avoid) : null;
+    if (this.spec.maxActive > 0 && this.active >= this.spec.maxActive) return this.refuse(caller);
+    const session = avoid as EngineSession | null;
+    if (this.cold) this.warm();
+    // Nobody passes those that wait for any endpoint.
+    const first = this.waiters.undemanding === 0;
+    const carrier = first ? this.placement.find(caller, session, true) : null;
     if (carrier !== null) return carrier;
+    const time = now();
+    const { acquireTimeout, affinityWait } = this.spec;
+    const wanted = first ? this.placement.wanted : this.placement.bound(caller, session);
     if (!this.hope) {
       caller.onUnavailable(this.lastFailure);
       return null;
     }
-    const { acquireTimeout } = this.spec;
-    this.waiters.set(caller, { avoid, until: now() + acquireTimeout });
-    if (avoid === null) this.undemanding++;
-    if (!this.timer.armed) this.context.wheel.arm(this.timer, acquireTimeout);
+    const queued = this.waiters.add(caller, time + acquireTimeout, avoid, wanted, time + affinityWait);
+    if (!queued) return this.refuse(caller);
+    this.counters.add(Count.WAITED, 1);
+    this.counters.add(Count.WAITING, 1);
+    this.watch(time);
+    if (wanted !== null) this.growFor(wanted, 1);
+    else this.grow(this.waiters.undemanding + Number(avoid !== null));
     return null;
   }
 
   cancel(caller: Caller): void {
-    const waiter = this.waiters.get(caller);
-    if (waiter?.avoid === null) this.undemanding--;
-    this.waiters.delete(caller);
+    if (this.waiters.remove(caller)) this.counters.add(Count.WAITING, -1);
   }
 
   /** Takes no more calls, and says goodbye to the engines. */
   close(): void {
     this.closed = true;
-    for (const { connecting, sessions } of this.endpoints) {
-      for (const session of [...connecting, ...sessions]) session.close();
-    }
+    this.roster.close();
     this.failIfHopeless();
+    if (this.waiters.size === 0) this.context.wheel.disarm(this.timer);
   }
 
-  // --- EngineSessionOwner ------------------------------------------------------------------------------------------
+  // --- Taking engines out of service --------------------------------------------------------------------------------
+
+  /** Takes an engine out: see `Endpoint.drain`. False if there is none of this address. */
+  drain(address: string, deadline: number): boolean {
+    const endpoint = this.endpoints.find((one) => one.address === address);
+    endpoint?.drain(deadline);
+    if (endpoint !== undefined) this.onRoom();
+    return endpoint !== undefined;
+  }
+  undrain(address: string): boolean {
+    const endpoint = this.endpoints.find((one) => one.address === address);
+    endpoint?.undrain();
+    return endpoint !== undefined;
+  }
+  /** The open calls of an engine, the oldest first; null if there is none of this address. */
+  calls(address: string): readonly OpenCall[] | null {
+    return this.endpoints.find((one) => one.address === address)?.calls() ?? null;
+  }
+
+  // --- RosterOwner -------------------------------------------------------------------------------------------------
 
   /** At the end of the turn: a client that goes takes its own waiting calls along first. */
   onRoom(): void {
@@ -84,17 +122,41 @@ export class Upstream implements CarrierSource, EngineSessionOwner, TurnTask {
     this.due = true;
     atEndOfTurn(this);
   }
+  onCold(): void {
+    this.cold = true;
+    this.onRoom();
+  }
+  onEndpoints(): void {
+    this.onCold();
+  }
 
   endTurn(): void {
     this.due = false;
-    for (const [caller, { avoid }] of this.waiters) {
-      const carrier = this.pick(avoid);
-      // One that waits for another session than all others does not hold them up.
-      if (carrier === null && avoid === null) break;
-      if (carrier === null) continue;
-      this.cancel(caller);
-      this.serve(caller, carrier);
+    if (this.cold) this.warm();
+    let avoiding = 0;
+    let wants: Map<Endpoint, number> | null = null;
+    for (const waiter of this.waiters) {
+      const { caller, avoid, wanted, until } = waiter;
+      const carrier = this.placement.find(caller, avoid as EngineSession | null, wanted !== null);
+      if (carrier !== null) {
+        this.cancel(caller);
+        const waited = now() - (until - this.spec.acquireTimeout);
+        this.counters.observe(Count.WAIT, DURATION_BOUNDS, waited / 1000);
+        this.serve(caller, carrier);
+      } else if (this.placement.wanted === null) {
+        // What it wanted is gone.
+        this.waiters.settle(waiter);
+        // One that waits for another session than all others does not hold them up.
+        if (waiter.undemanding) break;
+        avoiding++;
+      } else {
+        wants ??= new Map();
+        const calls = (wants.get(this.placement.wanted) ?? 0) + 1;
+        wants.set(this.placement.wanted, calls);
+        this.growFor(this.placement.wanted, calls);
+      }
     }
+    this.grow(this.waiters.undemanding + avoiding);
     this.failIfHopeless();
   }
 
@@ -109,59 +171,86 @@ export class Upstream implements CarrierSource, EngineSessionOwner, TurnTask {
     }
   }
 
-  // --- Picking -----------------------------------------------------------------------------------------------------
+  private refuse(caller: Caller): null {
+    this.counters.add(Count.REFUSED, 1);
+    caller.onUnavailable(Failures.poolFull);
+    return null;
+  }
 
-  /** The next endpoint in turn with room. One without a session is connected to, and passed over meanwhile. */
-  private pick(avoid: Carrier | null): Carrier | null {
-    const { endpoints } = this;
-    for (let i = 0; i < endpoints.length; i++) {
-      const at = (this.turn + i) % endpoints.length;
-      const endpoint = endpoints[at]!;
-      const session = endpoint.ready(avoid);
-      if (session !== null) {
-        this.turn = at + 1;
-        return session;
-      }
-      if (endpoint.connecting.size === 0 && endpoint.mayConnect && !this.closed) this.connect(endpoint);
+  // --- Growing -----------------------------------------------------------------------------------------------------
+
+  /** Every endpoint without a session gets one: until then it cannot be picked. */
+  private warm(): void {
+    this.cold = false;
+    if (this.closed) return;
+    for (const { pool } of this.endpoints) if (pool.cold) pool.connect();
+  }
+
+  /** Opens sessions for so many calls that wait for any endpoint, as many as they will fill. */
+  private grow(calls: number): void {
+    if (this.closed || calls === 0) return;
+    let coming = 0;
+    for (const { pool } of this.endpoints) coming += pool.coming;
+    while (coming < calls) {
+      const endpoint = this.placement.grower();
+      if (endpoint === null) return;
+      const { pool } = endpoint;
+      coming -= pool.coming;
+      pool.connect();
+      coming += pool.coming;
     }
-    // Where there can be no other session, the one that refused may have room again.
-    const another = avoid === null || endpoints.some(({ connecting }) => connecting.size > 0);
-    return another ? null : this.pick(null);
   }
 
-  private connect(endpoint: Endpoint): void {
-    endpoint.connecting.add(new EngineSession(endpoint, this.spec.connectTimeout, this.context, this));
+  /** The same for calls that wait for this one: sessions to others would be of no use to them. */
+  private growFor({ pool }: Endpoint, calls: number): void {
+    while (pool.coming < calls && pool.mayConnect) pool.connect();
   }
 
-  /** Something is there, or on its way, that may take a call some time. */
-  private get hope(): boolean {
-    return (
-      !this.closed && this.endpoints.some(({ connecting, sessions }) => connecting.size > 0 || sessions.length > 0)
-    );
-  }
+  // --- Waiting in vain ---------------------------------------------------------------------------------------------
 
-  private get lastFailure(): Failure {
-    if (this.closed) return Failures.draining;
-    return this.endpoints.find(({ failure }) => failure !== Failures.noEndpoint)?.failure ?? Failures.noEndpoint;
-  }
-
-  private failIfHopeless(): void {
-    if (this.waiters.size === 0 || this.hope) return;
-    const callers = [...this.waiters.keys()];
-    this.waiters.clear();
-    this.undemanding = 0;
-    for (const caller of callers) caller.onUnavailable(this.lastFailure);
+  private watch(time: number): void {
+    const { nextAt } = this.waiters;
+    if (nextAt === Infinity || (this.timer.armed && this.wakeAt <= nextAt)) return;
+    this.wakeAt = nextAt;
+    this.context.wheel.arm(this.timer, Math.max(0, nextAt - time));
   }
 
   private expire(): void {
     const time = now();
-    for (const [caller, { until }] of this.waiters) {
-      if (until > time) {
-        this.context.wheel.arm(this.timer, until - time);
-        return;
-      }
-      this.cancel(caller);
-      caller.onUnavailable(Failures.poolFull);
+    for (let late = this.waiters.expire(time); late !== null; late = this.waiters.expire(time)) {
+      this.counters.add(Count.WAITING, -1);
+      this.refuse(late);
     }
+    if (this.waiters.lapse(time)) this.onRoom();
+    this.wakeAt = Infinity;
+    this.watch(time);
+  }
+
+  /** Something is there, or on its way, that may take a call some time. */
+  private get hope(): boolean {
+    if (this.closed) return false;
+    if (this.roster.resolving) return true;
+    for (const { inRotation, pool } of this.endpoints) if (inRotation && pool.alive) return true;
+    return false;
+  }
+
+  private get lastFailure(): Failure {
+    if (this.closed) return Failures.draining;
+    for (const { failure } of this.endpoints) if (failure !== Failures.noEndpoint) return failure;
+    return Failures.noEndpoint;
+  }
+
+  private failIfHopeless(): void {
+    if (this.waiters.size === 0 || this.hope) return;
+    const failure = this.lastFailure;
+    this.counters.add(Count.WAITING, -this.waiters.size);
+    for (const caller of this.waiters.drain()) caller.onUnavailable(failure);
+  }
+
+  /** Calls in all: those that are served and those that wait. */
+  private get active(): number {
+    let active = this.waiters.size;
+    for (const endpoint of this.endpoints) active += endpoint.active;
+    return active;
   }
 }

@@ -74,7 +74,9 @@ test('proxy needs no file', () => {
     snapshot.listeners.map(({ host, port, upstream }) => ({ host, port, upstream })),
     [{ host: '', port: 8800, upstream: 'default' }],
   );
-  assert.deepEqual(snapshot.upstreams.get('default')?.endpoints, [{ address: '127.0.0.1:9001', weight: 1 }]);
+  assert.deepEqual(snapshot.upstreams.get('default')?.endpoints, [
+    { address: '127.0.0.1:9001', weight: 1, maxStreams: null },
+  ]);
   assert.deepEqual(snapshot.admin, { host: '127.0.0.1', port: 9901 });
   assert.deepEqual(snapshot.log, { level: 'info', access: false });
 });

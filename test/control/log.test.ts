@@ -160,6 +160,12 @@ test('connection records warn only where somebody should look', () => {
   assert.equal(levels({ event: 'protocol_error' }), 'warn');
   assert.equal(levels({ event: 'connect_failed', side: 'upstream' }), 'warn');
   assert.equal(levels({ event: 'limited' }), 'warn');
+  for (const event of ['keepalive', 'resolve_failed', 'unhealthy', 'ejected'] as const) {
+    assert.equal(levels({ event, side: 'upstream', code: null }), 'warn', event);
+  }
+  for (const event of ['healthy', 'returned', 'resolved'] as const) {
+    assert.equal(levels({ event, side: 'upstream', code: null }), 'info', event);
+  }
   assert.equal(levels({ event: 'bug' }), 'error');
   assert.equal(levels({ event: 'closed', code: null }), 'info');
   assert.equal(levels({ event: 'goaway_received', side: 'upstream', code: 'NO_ERROR' }), 'info');

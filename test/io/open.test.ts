@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Connection } from '../../src/io/connection.ts';
 import { counters, Recorder, until } from './wire.ts';
@@ -34,6 +36,20 @@ test('a name with several addresses is tried until one answers, and read directl
   recorder.connection.begin(recorder, true);
   await until(() => recorder.text === 'hello');
   assert.equal([...recorder.buffers][0]!.length, FULL);
+  recorder.connection.destroy();
+});
+
+test('a Unix socket is opened by its path, and read directly', async (t) => {
+  const path = join(tmpdir(), `frameway-open-${process.pid}.sock`);
+  const server = createServer((socket) => socket.end('hello')).listen(path);
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const recorder = new Recorder();
+  recorder.connection = Connection.open({ path }, counters(), () => undefined);
+  recorder.connection.begin(recorder, true);
+  await until(() => recorder.text === 'hello');
+  assert.equal([...recorder.buffers][0]!.length, FULL);
+  assert.deepEqual(recorder.connection.remote, { address: path, port: 0 });
   recorder.connection.destroy();
 });
 

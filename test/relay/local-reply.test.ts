@@ -21,6 +21,8 @@ const TABLE: readonly (readonly [cause: Failure, grpc: number, http: number])[] 
   [Failures.poolFull, 8, 503],
   [Failures.rateLimited, 8, 429],
   [Failures.deadline, 4, 504],
+  [Failures.engineDraining, 14, 503],
+  [Failures.attemptTimeout, 4, 504],
   [Failures.connectTimeout, 14, 504],
   [Failures.requestTooSlow, 4, 408],
   [Failures.unauthenticated, 16, 401],

@@ -1,8 +1,10 @@
 /** A gateway for tests: one listener, one upstream, and everything it wrote down. */
 import { createGateway } from '../../src/gateway.ts';
+import type { OpenCall } from '../../src/gateway.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../src/journal.ts';
 import {
   DEFAULT_LIMITS,
+  DEFAULT_UPSTREAM,
   type EndpointSpec,
   type Limits,
   type ListenerSpec,
@@ -29,6 +31,9 @@ export interface TestGateway {
   readonly connections: readonly ConnectionRecord[];
   /** A metric's value over all scopes; with `value`, of that label only: `count('frameway_limited_total', 'resets')`. */
   count(metric: string, value?: string): number;
+  /** As of the gateway, for the upstream `main`. */
+  drainEngine(address: string, deadline: number): boolean;
+  engineCalls(address: string): readonly OpenCall[] | null;
   ready(): { ok: boolean; reason?: string };
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -59,6 +64,8 @@ export async function startGateway(overrides: Overrides): Promise<TestGateway> {
       }
       return sum;
     },
+    drainEngine: (address, deadline) => gateway.drainEngine('main', address, deadline),
+    engineCalls: (address) => gateway.engineCalls('main', address),
     ready: () => gateway.ready(),
     drain: () => gateway.drain(),
     close: () => gateway.close(),
@@ -67,14 +74,12 @@ export async function startGateway(overrides: Overrides): Promise<TestGateway> {
 
 function snapshotOf({ endpoints, neighbour, limits, upstream, listener, snapshot }: Overrides): Snapshot {
   const spec = (name: string, addresses: readonly string[]): UpstreamSpec => ({
+    ...DEFAULT_UPSTREAM,
     name,
-    protocol: 'h2',
-    endpoints: addresses.map((address): EndpointSpec => ({ address, weight: 1 })),
+    endpoints: addresses.map((address): EndpointSpec => ({ address, weight: 1, maxStreams: null })),
     connectTimeout: 2000,
     backoffMax: 1000,
     acquireTimeout: 2000,
-    maxConnections: 8,
-    maxStreamsPerConnection: 100,
     ...upstream,
   });
   const on = (name: string): ListenerSpec => ({
@@ -85,6 +90,7 @@ function snapshotOf({ endpoints, neighbour, limits, upstream, listener, snapshot
     protocols: ['h2'],
     maxConnections: 10_000,
     trustedProxies: [],
+    retry: null,
     ...listener,
   });
   const upstreams = new Map([['main', spec('main', endpoints)]]);

@@ -5,26 +5,31 @@ import { createServer } from 'node:net';
 import type { AddressInfo, ListenOptions, Server } from 'node:net';
 import type { TestContext } from 'node:test';
 import { Counters, sessionLayout } from '../../src/counters.ts';
+import { ErrorCode, Failures } from '../../src/errors.ts';
 import type { Failure } from '../../src/errors.ts';
 import { makeField } from '../../src/hpack/field.ts';
 import { startWheel } from '../../src/io/timer-wheel.ts';
+import type { TimerWheel } from '../../src/io/timer-wheel.ts';
 import { now } from '../../src/io/turn.ts';
 import type { ConnectionRecord } from '../../src/journal.ts';
 import type { Caller, Carrier, Half, HalfSink } from '../../src/relay/half.ts';
-import { RequestHead } from '../../src/relay/message.ts';
+import { grpcStatusNumber, RequestHead } from '../../src/relay/message.ts';
 import type { ResponseHead } from '../../src/relay/message.ts';
-import { DEFAULT_LIMITS } from '../../src/snapshot.ts';
+import { DEFAULT_LIMITS, DEFAULT_UPSTREAM } from '../../src/snapshot.ts';
 import type { UpstreamSpec } from '../../src/snapshot.ts';
 import { Upstream } from '../../src/upstream/upstream.ts';
 import { Flag, PREFACE, settingsFrame } from '../support/frames.ts';
+import type { Field, Frame } from '../support/frames.ts';
 import type { Settings } from '../support/raw-peer.ts';
 import { RawSession } from '../support/raw-session.ts';
-import { until } from '../io/wire.ts';
+import { sleep, turnOver, until } from '../io/wire.ts';
 
 /** A scripted engine that can go away and come back under its address. */
 export class Engine {
   readonly sessions: RawSession[] = [];
   readonly settings: Settings;
+  /** How each session begins; then it waits to be told. */
+  script: (session: RawSession) => unknown = (session) => session.send(settingsFrame(...this.settings));
   private server: Server | null = null;
   private readonly options: ListenOptions;
 
@@ -35,8 +40,8 @@ export class Engine {
   async start(): Promise<void> {
     const server = createServer((socket) => {
       const session = new RawSession(socket, PREFACE.length);
-      session.send(settingsFrame(...this.settings));
       this.sessions.push(session);
+      this.script(session);
     });
     this.server = server;
     await once(server.listen(this.options), 'listening');
@@ -48,6 +53,11 @@ export class Engine {
     this.server = null;
     for (const session of this.sessions) session.close();
     if (server !== null) await new Promise((resolve) => server.close(resolve));
+  }
+  /** Refuses from now on; what is open stays. */
+  refuse(): void {
+    this.server?.close();
+    this.server = null;
   }
   get address(): string {
     const { path, host = '', port = 0 } = this.options;
@@ -82,14 +92,59 @@ export async function nobody(t: TestContext): Promise<Engine> {
   return made;
 }
 
-export function answer(session: RawSession, streamId: number): void {
-  session.headers(streamId, [[':status', '200']], Flag.END_STREAM);
+export function answer(session: RawSession, streamId: number, more: readonly Field[] = []): void {
+  session.headers(streamId, [[':status', '200'], ...more], Flag.END_STREAM);
+}
+
+/** Plays every frame of a session as it comes, in order. */
+export function eachFrame(session: RawSession, play: (frame: Frame) => void): void {
+  let seen = 0;
+  const look = (): undefined => {
+    while (seen < session.frames.length) play(session.frames[seen++]!);
+  };
+  session.until(look, 'its end', 60_000).catch(() => undefined);
+}
+
+/** From now on the engine answers every request at once. */
+export function serve(made: Engine, more: readonly Field[] = []): void {
+  made.script = (session) => {
+    session.send(settingsFrame(...made.settings));
+    eachFrame(session, ({ typeName, streamId }) => {
+      if (typeName === 'HEADERS') answer(session, streamId, more);
+    });
+  };
+}
+
+/** Nobody is asked whether he lives: for tests in which time leaps. */
+export const UNASKED = { interval: 36_000_000, timeout: 20_000 };
+
+const realNow = performance.now.bind(performance);
+let ahead = 0;
+
+/**
+ * The process's clock, put forward, and a wheel that goes by it: everything sees the same time. It is never put back, so that the turns
+ * of one test do not see less than the turns of the one before.
+ */
+export class Clock {
+  readonly wheel: TimerWheel = startWheel(now, assert.ifError);
+
+  async pass(ms: number): Promise<void> {
+    performance.now = () => realNow() + ahead;
+    // What is under way arrives first.
+    await sleep(10);
+    ahead += ms;
+    // Within a turn time stands still.
+    while (performance.now() - now() > ms / 2) await turnOver();
+    this.wheel.advance();
+    await turnOver();
+  }
 }
 
 export interface Bench {
   readonly upstream: Upstream;
   readonly records: readonly ConnectionRecord[];
   readonly call: () => Call;
+  readonly callWith: (more: readonly Field[]) => Call;
   /** Calls one after another, each once the one before has found its engine. */
   readonly placed: (count: number) => Promise<Call[]>;
 }
@@ -98,25 +153,23 @@ export function bench(
   t: TestContext,
   engines: readonly { address: string }[],
   spec: Partial<UpstreamSpec> = {},
+  wheel: TimerWheel = startWheel(now, assert.ifError),
 ): Bench {
   const records: ConnectionRecord[] = [];
   const upstream = new Upstream(
     {
+      ...DEFAULT_UPSTREAM,
       name: 'main',
-      protocol: 'h2',
-      endpoints: engines.map(({ address }) => ({ address, weight: 1 })),
+      endpoints: engines.map(({ address }) => ({ address, weight: 1, maxStreams: null })),
       connectTimeout: 2000,
-      backoffMax: 30_000,
       acquireTimeout: 2000,
-      maxConnections: 8,
-      maxStreamsPerConnection: 100,
       ...spec,
     },
     {
       role: 'client',
       limits: DEFAULT_LIMITS,
       counters: new Counters(sessionLayout),
-      wheel: startWheel(now, assert.ifError),
+      wheel,
       journal: { access: false, exchange: () => undefined, connection: (record) => void records.push(record) },
     },
   );
@@ -126,6 +179,7 @@ export function bench(
     upstream,
     records,
     call,
+    callWith: (more) => new Call(upstream, more),
     async placed(count) {
       const calls: Call[] = [];
       for (let i = 0; i < count; i++) {
@@ -149,6 +203,9 @@ let count = 0;
 
 /** One call, from looking for an engine to the end of its answer. */
 export class Call implements Caller, HalfSink {
+  readonly head: RequestHead;
+  readonly client = '192.0.2.1';
+  place: unknown = null;
   /** In which order calls found an engine, or did not. */
   order = 0;
   endpoint: string | null = null;
@@ -156,10 +213,14 @@ export class Call implements Caller, HalfSink {
   failure: Failure | null = null;
   status = 0;
   private half: Half | null = null;
+  private carrier: Carrier | null = null;
+  private term = 0;
   private readonly upstream: Upstream;
 
-  constructor(upstream: Upstream) {
+  constructor(upstream: Upstream, more: readonly Field[] = []) {
     this.upstream = upstream;
+    const fields = [...REQUEST, ...more].map(([name, value]) => makeField(name, value));
+    this.head = new RequestHead(fields, 'POST', '/', 'engine', -1, false, null);
     const carrier = upstream.acquire(this, null);
     if (carrier !== null) this.onCarrier(carrier);
   }
@@ -175,13 +236,21 @@ export class Call implements Caller, HalfSink {
   /** The client goes away. */
   cancel(): void {
     if (this.half === null) this.upstream.cancel(this);
-    else this.half.reset(8);
+    else {
+      this.half.reset(ErrorCode.CANCEL);
+      this.over(Failures.clientGone, -1);
+    }
   }
   onCarrier(carrier: Carrier): void {
     this.order = ++count;
     this.endpoint = carrier.endpoint;
-    const fields = REQUEST.map(([name, value]) => makeField(name, value));
-    this.half = carrier.open(new RequestHead(fields, 'POST', '/', 'engine', -1, false, null), true, this);
+    this.carrier = carrier;
+    this.term = carrier.term;
+    this.half = carrier.open(this.head, true, this);
+  }
+  private over(failure: Failure | null, grpcStatus: number): void {
+    this.carrier?.ended(failure, this.status, grpcStatus, this.term);
+    this.carrier = null;
   }
   onUnavailable(failure: Failure): void {
     this.order = ++count;
@@ -189,9 +258,11 @@ export class Call implements Caller, HalfSink {
   }
   onHead(head: ResponseHead): void {
     this.status = head.status;
+    this.over(null, grpcStatusNumber(head.grpcStatus));
   }
   onFailed(failure: Failure): void {
     this.failure = failure;
+    this.over(failure, -1);
   }
   onAborted(failure: Failure): void {
     this.failure = failure;

@@ -1,0 +1,43 @@
+/** Files of one listener and one upstream, for tests of what is said about either. */
+import assert from 'node:assert/strict';
+import { readConfig } from '../../src/control/config.ts';
+import type { ListenerSpec, UpstreamSpec } from '../../src/snapshot.ts';
+
+/** @param text the only thing that is read; nothing comes from the environment */
+export const read = (text: string, file = 'f.yaml') => readConfig(text, file, { environment: {}, memory: 2 ** 30 });
+
+/** `more` stands in line 5 from column 5, in the upstream or, if so named, in the listener. */
+const fileWith = (more: string, section: 'upstream' | 'listener', endpoints = '["a:1"]') => `listeners:
+  - { address: ":1", upstream: asr${section === 'listener' ? `,\n\n\n    ${more}` : ''} }
+upstreams:
+  asr:
+${section === 'upstream' && more !== '' ? `    ${more}\n` : ''}    endpoints: ${endpoints}
+`;
+
+function mistakeOf(text: string, file?: string): string {
+  const { mistakes } = read(text, file);
+  assert.equal(mistakes.length, 1, mistakes.join('\n') || text);
+  return mistakes[0]!;
+}
+
+function snapshotOf(text: string, file?: string) {
+  const { snapshot, mistakes } = read(text, file);
+  assert.ok(snapshot, `${text}\n${mistakes.join('\n')}`);
+  return snapshot;
+}
+
+/** The upstream of a file with one more line (or several, indented by four). `file`: where its relative paths begin. */
+export const upstreamWith = (more: string, file?: string, endpoints?: string): UpstreamSpec =>
+  snapshotOf(fileWith(more, 'upstream', endpoints), file).upstreams.get('asr')!;
+
+/** The one mistake in the upstream's line 5, without `f.yaml:5:` and `upstreams.asr.`: `22: connect_timeout: ...`. */
+export const mistakeInUpstream = (more: string, file = 'f.yaml', endpoints?: string): string =>
+  mistakeOf(fileWith(more, 'upstream', endpoints), file)
+    .replace(`${file}:5:`, '')
+    .replace('upstreams.asr.', '');
+
+export const listenerWith = (more: string): ListenerSpec => snapshotOf(fileWith(more, 'listener')).listeners[0]!;
+
+/** The one mistake in the listener's line 5, without `f.yaml:5:` and `listeners[0].`. */
+export const mistakeInListener = (more: string): string =>
+  mistakeOf(fileWith(more, 'listener')).replace('f.yaml:5:', '').replace('listeners[0].', '');
