@@ -22,6 +22,8 @@ export class WeightedRoundRobin<C extends Candidate> implements Picker<C> {
   private readonly maxFails: number;
   private readonly failTimeout: number;
   private entries: Entry<C>[] = [];
+  /** Some share is less than 1, so that a success has something to mend. */
+  private impaired = false;
   private byAddress = new Map<string, Entry<C>>();
 
   /** `maxFails` failures within `failTimeout` milliseconds take a candidate out for as long; 0: failures count for nothing, as in nginx. */
@@ -44,6 +46,11 @@ export class WeightedRoundRobin<C extends Candidate> implements Picker<C> {
   }
 
   pick(_hash: number, avoid: C | null): C | null {
+    // Where there is no choice nothing is earned, and who is out is a better bet than none.
+    if (this.entries.length === 1) {
+      const { candidate } = this.entries[0]!;
+      return candidate !== avoid && candidate.available ? candidate : null;
+    }
     const now = this.now();
     // All out: one of them is a better bet than none.
     return this.turn(avoid, now) ?? this.turn(avoid, Infinity);
@@ -51,14 +58,17 @@ export class WeightedRoundRobin<C extends Candidate> implements Picker<C> {
 
   /** A step is the `maxFails`th part of the weight, down for a failure and up for a success. */
   report(candidate: C, ok: boolean): void {
+    if (ok && !this.impaired) return;
     const entry = this.byAddress.get(candidate.address);
     if (entry === undefined || this.maxFails === 0) return;
     const step = 1 / this.maxFails;
     if (ok) {
       entry.share = Math.min(1, entry.share + step);
+      this.impaired = this.entries.some(({ share }) => share < 1);
       return;
     }
     entry.share = Math.max(LEAST, entry.share - step);
+    this.impaired = true;
     const now = this.now();
     entry.failedAt[entry.failures++ % this.maxFails] = now;
     const first = entry.failedAt[entry.failures % this.maxFails]!;

@@ -28,9 +28,6 @@ export interface AttemptOwner {
   fail(failure: Failure): void;
 }
 
-/** Answers that took no work. */
-const REFUSALS: ReadonlySet<number> = new Set([GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.UNAVAILABLE]);
-
 export class Attempt implements HalfSink {
   /** Set as soon as the stream is open. */
   half!: Half;
@@ -120,8 +117,9 @@ export class Attempt implements HalfSink {
     if (!message || this.answered) return;
     this.answered = true;
     // An engine that is quick to refuse is not quick.
-    if (!REFUSALS.has(this.grpcStatus) && this.httpStatus < 500)
-      this.carrier.answered(now() - this.openedAt, this.term);
+    const { grpcStatus } = this;
+    const refused = grpcStatus === GrpcStatus.RESOURCE_EXHAUSTED || grpcStatus === GrpcStatus.UNAVAILABLE;
+    if (!refused && this.httpStatus < 500) this.carrier.answered(now() - this.openedAt, this.term);
   }
 
   private expired(): void {

@@ -30,14 +30,6 @@ export interface EndpointPlace {
   readonly tls: ClientTls | undefined;
 }
 
-/** Answers with which an engine says that it is at fault, not the call. */
-const FAULTS: ReadonlySet<number> = new Set([
-  GrpcStatus.UNKNOWN,
-  GrpcStatus.INTERNAL,
-  GrpcStatus.UNAVAILABLE,
-  GrpcStatus.DATA_LOSS,
-]);
-
 export class Endpoint implements Candidate {
   readonly address: string;
   readonly target: DialTarget;
@@ -61,6 +53,8 @@ export class Endpoint implements Candidate {
   private readonly ewma = new PeakEwma();
   private readonly slowStart: SlowStart;
   private readonly overload = new Overload();
+  /** It may have less than its share. */
+  private eased = false;
   /** It was there when last tried, so that another session is no return. */
   private present = false;
 
@@ -88,7 +82,7 @@ export class Endpoint implements Candidate {
   // --- Candidate ---------------------------------------------------------------------------------------------------
 
   get weight(): number {
-    return this.baseWeight * this.share;
+    return this.eased ? this.baseWeight * this.share : this.baseWeight;
   }
   get active(): number {
     return this.pool.active;
@@ -101,8 +95,11 @@ export class Endpoint implements Candidate {
   }
   /** How much of its weight it is given: less than 1 while it is new, and after it has said that it is exhausted. */
   get share(): number {
+    if (!this.eased) return 1;
     const time = now();
-    return this.slowStart.share(time) * this.overload.share(time);
+    const share = this.slowStart.share(time) * this.overload.share(time);
+    this.eased = share < 1;
+    return share;
   }
 
   // --- What its pool tells -----------------------------------------------------------------------------------------
@@ -120,6 +117,10 @@ export class Endpoint implements Candidate {
   /** It is new, or back: its share begins small. */
   begin(): void {
     this.slowStart.begin(now());
+    this.ease();
+  }
+  private ease(): void {
+    this.eased = true;
     this.placement.shareChanged();
   }
   /** It is no more. */
@@ -158,20 +159,19 @@ export class Endpoint implements Candidate {
     if (this.outlier !== null) this.term = this.placement.outliers!.took(this.outlier, now());
   }
   answered(ms: number, term: number): void {
-    const time = now();
-    this.ewma.observe(ms, time);
+    if (this.placement.needsLatency) this.ewma.observe(ms, now());
     // A probe call need not end: an hour of speech would keep its engine out for an hour.
-    if (this.outlier?.state === 'probing') this.placement.outliers!.ended(this.outlier, term, true, time);
+    if (this.outlier?.state === 'probing') this.placement.outliers!.ended(this.outlier, term, true, now());
   }
   ended(failure: Failure | null, httpStatus: number, grpcStatus: number, term: number): void {
     if (grpcStatus === GrpcStatus.RESOURCE_EXHAUSTED || httpStatus === 429) {
       // Full is not dead.
       this.counters.add(Count.EXHAUSTED, 1);
       this.overload.exhausted(now());
-      this.placement.shareChanged();
+      this.ease();
       this.judge(null, term);
     } else if (failure !== null) this.judge(failure.side === 'upstream' ? false : null, term);
-    else this.judge(grpcStatus >= 0 ? !FAULTS.has(grpcStatus) : httpStatus < 500, term);
+    else this.judge(grpcStatus >= 0 ? !isFault(grpcStatus) : httpStatus < 500, term);
   }
 
   /** `ok` is null where the end of a call says nothing of its engine. */
@@ -183,3 +183,10 @@ export class Endpoint implements Candidate {
     else outliers!.ended(this.outlier, term, ok, now());
   }
 }
+
+/** Statuses with which an engine says that it is at fault, not the call. */
+const isFault = (status: number): boolean =>
+  status === GrpcStatus.UNAVAILABLE ||
+  status === GrpcStatus.INTERNAL ||
+  status === GrpcStatus.UNKNOWN ||
+  status === GrpcStatus.DATA_LOSS;

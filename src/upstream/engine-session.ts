@@ -26,6 +26,8 @@ export class EngineSession implements Carrier, SessionOwner {
   used = 0;
   /** Streams that are open, as counted so far. */
   private streams = 0;
+  /** Streams that it may carry, by all that is known of the engine. */
+  private limit = 0;
   /** When the last stream ended, by the turn's clock. */
   idleSince = now();
   /** When a stream was opened where none was. */
@@ -65,10 +67,8 @@ export class EngineSession implements Carrier, SessionOwner {
   }
   /** Streams that may be opened now, by the engine's limit and by ours. */
   get room(): number {
-    if (this.state !== 'ready') return 0;
-    const { session, pool } = this;
-    const limit = session.peer.received ? pool.perSession : pool.sessionLimit;
-    return Math.min(session.freeStreams, limit - session.streamsUsed);
+    const { session } = this;
+    return this.state === 'ready' && !session.dead ? this.limit - session.streamsUsed : 0;
   }
 
   accepts(fields: readonly Field[]): boolean {
@@ -145,6 +145,7 @@ export class EngineSession implements Carrier, SessionOwner {
       if (this.state === 'connecting') this.stands();
     }
     this.count();
+    this.bound();
     this.pool.changed(peer.received ? peer.maxConcurrentStreams : this.pool.streamLimit);
   }
   onRetired(): void {
@@ -192,8 +193,16 @@ export class EngineSession implements Carrier, SessionOwner {
     this.state = 'ready';
     this.idleSince = this.stoodAt = now();
     if (this.pool.spec.maxAge > 0) this.age(this.pool.lifetime);
+    this.bound();
     this.pool.connected(this);
     this.settled?.(true);
+  }
+
+  private bound(): void {
+    const { maxConcurrentStreams, received } = this.session.peer;
+    // Before its SETTINGS an engine is taken at its last word.
+    const allowed = received ? maxConcurrentStreams : Math.min(maxConcurrentStreams, this.pool.streamLimit);
+    this.limit = Math.min(this.pool.perSession, allowed);
   }
 
   private connectFailed(failure: Failure, message: string): void {

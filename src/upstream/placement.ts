@@ -62,6 +62,10 @@ export class Placement {
     this.rotation = new Rotation(this.outliers, spec.panicThreshold, counters);
   }
 
+  /** Whether the policy looks at how long endpoints take. */
+  get needsLatency(): boolean {
+    return this.spec.balance.policy === 'peak_ewma';
+  }
   /** Whether the policy looks at configured weights. */
   get weighted(): boolean {
     return this.eased === null;

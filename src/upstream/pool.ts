@@ -43,6 +43,8 @@ export class Pool {
   active = 0;
   /** Streams that the engine allowed when it last said so: a session that has not heard from it yet goes by that. */
   streamLimit = Infinity;
+  /** So many free streams or fewer are few. */
+  private spare: number;
   private readonly owner: PoolOwner;
   private readonly backoff: Backoff;
   private readonly retry: Timer;
@@ -58,6 +60,7 @@ export class Pool {
     this.backoff = new Backoff(spec.backoffMax);
     this.retry = new Timer(() => this.tend());
     this.reaper = new Timer(() => this.reap());
+    this.spare = Math.floor(this.perSession * SPARE);
   }
 
   /** Streams that one session may carry, as far as we decide. */
@@ -110,13 +113,15 @@ export class Pool {
     if (this.active >= this.endpoint.maxStreams) return null;
     let mute: EngineSession | null = null;
     for (const session of this.sessions) {
-      if (session === avoid || session.room <= 0) continue;
+      if (session === avoid) continue;
+      const { room } = session;
+      if (room <= 0) continue;
       if (!session.awake()) {
         if (session.mute) mute ??= session;
         continue;
       }
       // Another one before the limit hurts; what is more than `max_connections` is for those that wait already.
-      if (session.room - 1 <= this.spare) this.growAhead();
+      if (room - 1 <= this.spare) this.growAhead();
       this.endpoint.took();
       return session;
     }
@@ -218,7 +223,10 @@ export class Pool {
 
   /** A stream is free, or the engine's limit is another. */
   changed(limit: number): void {
-    this.streamLimit = limit;
+    if (this.streamLimit !== limit) {
+      this.streamLimit = limit;
+      this.spare = Math.floor(this.sessionLimit * SPARE);
+    }
     this.owner.onRoom();
   }
 
@@ -251,10 +259,6 @@ export class Pool {
   }
 
   // --- Growing and shrinking ---------------------------------------------------------------------------------------
-
-  private get spare(): number {
-    return Math.floor(this.sessionLimit * SPARE);
-  }
 
   private growAhead(): void {
     if (this.connecting.size > 0 || this.sessions.length >= this.spec.maxConnections) return;
