@@ -2,9 +2,9 @@
  * The one that will answer sooner, of two drawn by lot: cost is latency x (active + 1) / weight. Two and not all, because
  * a latency is news from before: until the answers are in, all calls would go to whoever looked best last.
  */
-import { drawWeighted } from './draw.ts';
+import { BestOfTwo } from './by-lot.ts';
 import { PeakEwma } from './latency.ts';
-import type { Candidate, Picker } from './picker.ts';
+import type { Candidate } from './picker.ts';
 
 /**
  * The latency of one that has not answered yet, and of one that failed. Slow, so that one call at a time tries it; but a
@@ -12,29 +12,24 @@ import type { Candidate, Picker } from './picker.ts';
  */
 const UNKNOWN = 10_000;
 
-export class LeastPeakEwma<C extends Candidate> implements Picker<C> {
+export class LeastPeakEwma<C extends Candidate> extends BestOfTwo<C> {
   private readonly now: () => number;
-  private readonly random: () => number;
-  private candidates: readonly C[] = [];
   /** By address. Failures are quick: without this who refuses every call would look like the fastest, and never busy. */
   private readonly penalties = new Map<string, PeakEwma>();
 
   constructor(now: () => number, random: () => number) {
+    super(random);
     this.now = now;
-    this.random = random;
   }
 
-  update(candidates: readonly C[]): void {
-    this.candidates = [...candidates];
+  override update(candidates: readonly C[]): void {
+    super.update(candidates);
     const addresses = new Set(candidates.map(({ address }) => address));
     for (const address of this.penalties.keys()) if (!addresses.has(address)) this.penalties.delete(address);
   }
 
-  pick(_hash: number, avoid: C | null): C | null {
-    const first = drawWeighted(this.candidates, this.random, avoid);
-    const second = first && drawWeighted(this.candidates, this.random, avoid, first);
-    if (first === null || second === null) return first;
-    return this.cost(second) < this.cost(first) ? second : first;
+  protected better(second: C, first: C): boolean {
+    return this.cost(second) < this.cost(first);
   }
 
   /** A failure counts as a very late answer, which fades as latency does; a success clears it. */

@@ -1,19 +1,9 @@
 /** Any, all equally likely, whatever their weights. */
+import { ByLot } from './by-lot.ts';
 import { drawUniform } from './draw.ts';
-import type { Candidate, Picker } from './picker.ts';
+import type { Candidate } from './picker.ts';
 
-export class UniformRandom<C extends Candidate> implements Picker<C> {
-  private readonly random: () => number;
-  private candidates: readonly C[] = [];
-
-  constructor(random: () => number) {
-    this.random = random;
-  }
-
-  update(candidates: readonly C[]): void {
-    this.candidates = [...candidates];
-  }
-
+export class UniformRandom<C extends Candidate> extends ByLot<C> {
   pick(_hash: number, avoid: C | null): C | null {
     return drawUniform(this.candidates, this.random, avoid);
   }

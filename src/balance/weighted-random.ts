@@ -1,19 +1,9 @@
 /** Any, each as likely as its weight: the seeds' `randomWeight`. */
+import { ByLot } from './by-lot.ts';
 import { drawWeighted } from './draw.ts';
-import type { Candidate, Picker } from './picker.ts';
+import type { Candidate } from './picker.ts';
 
-export class WeightedRandom<C extends Candidate> implements Picker<C> {
-  private readonly random: () => number;
-  private candidates: readonly C[] = [];
-
-  constructor(random: () => number) {
-    this.random = random;
-  }
-
-  update(candidates: readonly C[]): void {
-    this.candidates = [...candidates];
-  }
-
+export class WeightedRandom<C extends Candidate> extends ByLot<C> {
   pick(_hash: number, avoid: C | null): C | null {
     return drawWeighted(this.candidates, this.random, avoid);
   }

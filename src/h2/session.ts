@@ -101,17 +101,12 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   // --- What the owner asks for -------------------------------------------------------------------------------------
 
-  /** Streams that could be opened now. */
-  get freeStreams(): number {
-    if (this.dead || this.leaving !== 'no') return 0;
-    return this.peer.maxConcurrentStreams - this.streamsUsed;
-  }
   /** Streams that are open for the peer: those whose RST still waits are among them. */
   get streamsUsed(): number {
     return this.streams.size + (this.resets?.waiting ?? 0);
   }
 
-  /** Opens a stream with a request. The caller has checked `freeStreams`. */
+  /** Opens a stream with a request. The caller knows that the peer allows one more, and that the session is not leaving. */
   openStream(head: RequestHead, end: boolean, sink: HalfSink): Stream {
     const stream = new Stream(this.nextStream, this, sink, this.peer.initialWindowSize, this.windows.size);
     this.nextStream += 2;

@@ -1,4 +1,6 @@
 /** Asks one endpoint again and again whether it is healthy, and tells when the opinion of it changes. */
+import { schedule } from '../schedule.ts';
+import type { Cancellable, Schedule } from '../schedule.ts';
 import type { HealthSpec, UpstreamTlsSpec } from '../snapshot.ts';
 import { GrpcProbe } from './grpc-probe.ts';
 import { HttpProbe } from './http-probe.ts';
@@ -6,19 +8,6 @@ import { answer, failed } from './probe.ts';
 import type { Answer, Probe, Target } from './probe.ts';
 import { TcpProbe } from './tcp-probe.ts';
 import { Thresholds } from './thresholds.ts';
-
-export type Cancellable = { cancel(): void };
-/** Calls `fire` once, in `ms` milliseconds, unless cancelled. */
-export type Schedule = (fire: () => void, ms: number) => Cancellable;
-
-/** More than this, and Node fires at once. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
-
-/** Does not keep the process alive. */
-const schedule: Schedule = (fire, ms) => {
-  const timeout = setTimeout(fire, Math.min(ms, LONGEST_TIMEOUT)).unref();
-  return { cancel: () => clearTimeout(timeout) };
-};
 
 /** The probe that the configuration asks for. Nothing is opened before it is used. */
 export function probeFor(spec: HealthSpec, target: Target, tls: UpstreamTlsSpec | null): Probe {

@@ -8,7 +8,7 @@ import { Failures, GrpcStatus } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
 import { KeepalivePolicy } from '../h2/keepalive.ts';
-import type { ClientTls } from '../io/dial.ts';
+import type { ClientTls, DialTarget } from '../io/dial.ts';
 import { now } from '../io/turn.ts';
 import type { OpenCall } from '../relay/half.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
@@ -17,7 +17,6 @@ import type { OutlierRecord } from './outlier.ts';
 import type { Placement } from './placement.ts';
 import { Pool } from './pool.ts';
 import type { PoolOwner } from './pool.ts';
-import type { DialTarget } from '../io/dial.ts';
 
 /** What tells one endpoint of an upstream from the others. */
 export interface EndpointPlace {

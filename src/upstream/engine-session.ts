@@ -125,7 +125,7 @@ export class EngineSession implements Carrier, SessionOwner {
       return;
     }
     this.end();
-    this.pool.settled(this);
+    this.pool.connecting.delete(this);
     this.connection.destroy();
   }
 
@@ -173,7 +173,7 @@ export class EngineSession implements Carrier, SessionOwner {
       // What never spoke was no engine: it is not to be connected to again at once.
       if (!this.spoken && this.state === 'ready') this.pool.failed(this, Failures.sessionLost);
       this.retire();
-      this.pool.gone(this);
+      this.pool.leaving.delete(this);
     }
     this.count();
     this.pool.context.wheel.disarm(this.pulse);

@@ -134,7 +134,7 @@ export class Pool {
   /** Begins to connect one session more. */
   connect(): void {
     const overflow = this.sessions.length + this.connecting.size >= this.spec.maxConnections;
-    this.begin(new EngineSession(this, overflow));
+    this.connecting.add(new EngineSession(this, overflow));
   }
 
   /** Sees to it that `min_connections` stand; called at the start, after a loss, and when a failed connect may be tried again. */
@@ -167,7 +167,7 @@ export class Pool {
   // --- What its sessions tell --------------------------------------------------------------------------------------
 
   connected(session: EngineSession): void {
-    this.settled(session);
+    this.connecting.delete(session);
     this.sessions.push(session);
     this.endpoint.counters.add(Count.SESSIONS, 1);
     this.endpoint.counters.add(Count.SESSIONS_OPEN, 1);
@@ -186,7 +186,7 @@ export class Pool {
 
   /** No session came of it: for some time none is tried. */
   failed(session: EngineSession, failure: Failure): void {
-    this.settled(session);
+    this.connecting.delete(session);
     // What was tried together fails together, and counts once.
     if (now() >= this.retryAt) {
       this.doubtful = true;
@@ -206,7 +206,6 @@ export class Pool {
     this.sessions.splice(at, 1);
     this.endpoint.counters.add(Count.SESSIONS_OPEN, -1);
     this.leaving.add(session);
-    this.endpoint.counters.add(Count.DRAINING, 1);
     if (now() - session.stoodAt >= SHORT_LIFE) this.tend();
     else {
       // An engine that hangs up as soon as it has greeted is not kept warm without a pause; calls need not wait for that.
@@ -240,22 +239,8 @@ export class Pool {
         // Old is better than none.
         else session.age(Math.max(0, this.retryAt - now()));
       };
-      this.begin(new EngineSession(this, false, settled));
+      this.connecting.add(new EngineSession(this, false, settled));
     }
-  }
-
-  /** The connect is over, whatever came of it. */
-  settled(session: EngineSession): void {
-    if (this.connecting.delete(session)) this.endpoint.counters.add(Count.CONNECTING, -1);
-  }
-  /** A session that took no more calls is closed. */
-  gone(session: EngineSession): void {
-    if (this.leaving.delete(session)) this.endpoint.counters.add(Count.DRAINING, -1);
-  }
-
-  private begin(session: EngineSession): void {
-    this.connecting.add(session);
-    this.endpoint.counters.add(Count.CONNECTING, 1);
   }
 
   // --- Growing and shrinking ---------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 /** From an endpoint as it is configured to the addresses of its engines, which change while the gateway runs. */
 import { lookup as getAddressInfo } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
+import { schedule } from '../schedule.ts';
+import type { Cancellable, Schedule } from '../schedule.ts';
 import { Backoff } from './backoff.ts';
 
 interface Named {
@@ -24,9 +26,6 @@ export function parseTarget(address: string): Target {
 /** All IP addresses of a name, in any order. */
 export type Lookup = (name: string) => Promise<readonly string[]>;
 
-/** Calls `fire` after so many milliseconds, unless cancelled. */
-export type Schedule = (fire: () => void, ms: number) => { cancel(): void };
-
 export interface ResolverEvents {
   /** The addresses from now on, in the form that `parseTarget` reads: sorted, without duplicates, never none. */
   onChange(addresses: readonly string[]): void;
@@ -48,10 +47,7 @@ export interface ResolverWorld {
  */
 const system: ResolverWorld = {
   lookup: async (name) => (await getAddressInfo(name, { all: true })).map(({ address }) => address),
-  schedule: (fire, ms) => {
-    const timer = setTimeout(fire, ms).unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
+  schedule,
   random: Math.random,
 };
 
@@ -69,7 +65,7 @@ export class Resolver {
   private readonly events: ResolverEvents;
   private readonly world: ResolverWorld;
   private readonly backoff: Backoff;
-  private next: { cancel(): void } | null = null;
+  private next: Cancellable | null = null;
   private stopped = false;
 
   constructor(address: string, interval: number, events: ResolverEvents, world: Partial<ResolverWorld> = {}) {

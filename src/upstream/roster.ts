@@ -56,12 +56,17 @@ export class Roster {
     return this.lines.some(({ resolving }) => resolving);
   }
 
+  /** Of each endpoint; what others keep count of is copied when asked for. */
   get counters(): readonly Counters[] {
     for (const [{ counters }, { probes, failures }] of this.checks) {
       counters.slots[Count.PROBES] = probes;
       counters.slots[Count.PROBES_FAILED] = failures;
     }
-    return this.endpoints.map(({ counters }) => counters);
+    return this.endpoints.map(({ counters, pool }) => {
+      counters.slots[Count.CONNECTING] = pool.connecting.size;
+      counters.slots[Count.DRAINING] = pool.leaving.size;
+      return counters;
+    });
   }
 
   /** Begins to resolve, to warm up and to check. */

@@ -99,19 +99,22 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
 
   /** Takes an engine out: see `Endpoint.drain`. False if there is none of this address. */
   drain(address: string, deadline: number): boolean {
-    const endpoint = this.endpoints.find((one) => one.address === address);
+    const endpoint = this.at(address);
     endpoint?.drain(deadline);
     if (endpoint !== undefined) this.onRoom();
     return endpoint !== undefined;
   }
   undrain(address: string): boolean {
-    const endpoint = this.endpoints.find((one) => one.address === address);
+    const endpoint = this.at(address);
     endpoint?.undrain();
     return endpoint !== undefined;
   }
   /** The open calls of an engine, the oldest first; null if there is none of this address. */
   calls(address: string): readonly OpenCall[] | null {
-    return this.endpoints.find((one) => one.address === address)?.calls() ?? null;
+    return this.at(address)?.calls() ?? null;
+  }
+  private at(address: string): Endpoint | undefined {
+    return this.endpoints.find((endpoint) => endpoint.address === address);
   }
 
   // --- RosterOwner -------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HealthCheck, probeFor } from '../../src/health/health-check.ts';
-import type { Cancellable } from '../../src/health/health-check.ts';
+import type { Cancellable } from '../../src/schedule.ts';
 import type { Answer, Probe, Target } from '../../src/health/probe.ts';
 import type { HealthSpec, UpstreamTlsSpec } from '../../src/snapshot.ts';
 

@@ -114,13 +114,19 @@ test('a session without calls is never asked', async (t) => {
   assert.deepEqual([one.open.map(pings), one.sessions.length], [[0, 0], 2]);
 });
 
-test('a session that was idle for long is asked before the next call, which waits for the answer', async (t) => {
+/** An engine with one session, which has been silent and without calls for ten minutes. */
+async function rested(t: TestContext, spec: Partial<UpstreamSpec>) {
   const clock = new Clock();
   const one = await engine(t);
   serve(one);
-  const { call } = bench(t, [one], { ...SPEC, maxConnections: 1 }, clock.wheel);
+  const { call } = bench(t, [one], spec, clock.wheel);
   await call().answered();
   await clock.pass(10 * MINUTE);
+  return { clock, one, call };
+}
+
+test('a session that was idle for long is asked before the next call, which waits for the answer', async (t) => {
+  const { clock, one, call } = await rested(t, { ...SPEC, maxConnections: 1 });
   const next = call();
   assert.equal(next.waiting, true);
   await next.answered();
@@ -133,12 +139,7 @@ test('a session that was idle for long is asked before the next call, which wait
 });
 
 test('where a session that was idle for long is dead, the call goes to a fresh one without waiting for that', async (t) => {
-  const clock = new Clock();
-  const one = await engine(t);
-  serve(one);
-  const { call } = bench(t, [one], SPEC, clock.wheel);
-  await call().answered();
-  await clock.pass(10 * MINUTE);
+  const { clock, one, call } = await rested(t, SPEC);
   freeze(one);
   const next = call();
   await next.answered();
@@ -150,12 +151,7 @@ test('where a session that was idle for long is dead, the call goes to a fresh o
 });
 
 test('where there may be no fresh one, the call waits until the dead one is given up, and no longer', async (t) => {
-  const clock = new Clock();
-  const one = await engine(t);
-  serve(one);
-  const { call } = bench(t, [one], { ...SPEC, maxConnections: 1 }, clock.wheel);
-  await call().answered();
-  await clock.pass(10 * MINUTE);
+  const { clock, one, call } = await rested(t, { ...SPEC, maxConnections: 1 });
   freeze(one);
   const next = call();
   await clock.pass(19 * SECOND);
