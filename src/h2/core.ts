@@ -29,8 +29,10 @@ export interface SessionOwner {
   onRequest(stream: Stream, head: RequestHead, end: boolean): void;
   /** A request that gets an answer though it cannot be forwarded. Server role only. */
   onRefused(stream: Stream, fields: readonly Field[], failure: Failure): void;
-  /** The number of open streams went down, or the peer's limits changed. */
-  onCapacity(): void;
+  /** A stream is over. */
+  onFreed(): void;
+  /** The peer has said what it allows. */
+  onSettings(): void;
   /** The session takes no new streams. */
   onRetired(): void;
   /** The answer to `Session.ping`. */

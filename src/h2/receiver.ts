@@ -6,7 +6,7 @@ import type { Field } from '../hpack/field.ts';
 import { now } from '../io/turn.ts';
 import { Closed } from './closed-streams.ts';
 import type { SessionCore } from './core.ts';
-import { ReceiveWindow } from './flow-control.ts';
+import { FlowControl } from './flow-control.ts';
 import type { FrameHandler } from './frame-reader.ts';
 import { writePing, writeSettingsAck, writeWindowUpdate } from './frame-writer.ts';
 import { MessageReceiver } from './message-receiver.ts';
@@ -21,7 +21,7 @@ export class Receiver implements FrameHandler {
   private readonly core: SessionCore;
   private readonly decoder: Decoder;
   private readonly messages: MessageReceiver;
-  private readonly window = new ReceiveWindow(CONNECTION_WINDOW);
+  private readonly window = new FlowControl(0, CONNECTION_WINDOW);
 
   constructor(core: SessionCore) {
     this.core = core;
@@ -62,7 +62,7 @@ export class Receiver implements FrameHandler {
       core.flood(length === 0 ? 'empty_data' : 'tiny_data');
       return;
     }
-    if (!stream.receiveWindow.receive(flowLength)) {
+    if (!stream.receive(flowLength)) {
       core.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
       return;
     }
@@ -155,7 +155,7 @@ export class Receiver implements FrameHandler {
     core.sender.encoder.setLimit(peer.headerTableSize);
     writeSettingsAck(core.output);
     if (peer.initialWindowSize !== window) this.moveWindows(peer.initialWindowSize - window);
-    if (!core.dead) core.owner.onCapacity();
+    if (!core.dead) core.owner.onSettings();
   }
 
   onPing(ack: boolean, buffer: Buffer, from: number): void {
@@ -191,7 +191,7 @@ export class Receiver implements FrameHandler {
       return;
     }
     if (increment === 0) core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
-    else if (!stream.sendWindow.grow(increment)) core.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
+    else if (!stream.grow(increment)) core.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
     else core.sender.streamWindowGrew(stream);
   }
 
@@ -247,7 +247,7 @@ export class Receiver implements FrameHandler {
   private moveWindows(by: number): void {
     const { core } = this;
     for (const stream of core.streams.all()) {
-      if (!stream.sendWindow.grow(by)) {
+      if (!stream.grow(by)) {
         core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'initial window makes a window exceed 2^31-1');
         return;
       }

@@ -11,7 +11,7 @@ import { now } from '../io/turn.ts';
 import { Flag, FRAME_HEADER, FrameType } from './frame.ts';
 import { writeData, writeFrameHeader, writeHeaderBlock } from './frame-writer.ts';
 import type { FloodGuard } from './flood-guard.ts';
-import { SendWindow } from './flow-control.ts';
+import { FlowControl } from './flow-control.ts';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW } from './settings.ts';
 import type { PeerSettings } from './settings.ts';
 import { Event } from './stream-state.ts';
@@ -24,7 +24,7 @@ const PROGRESS = 1024;
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 export class Sender implements StreamSender {
-  readonly window = new SendWindow(DEFAULT_WINDOW);
+  readonly window = new FlowControl(DEFAULT_WINDOW, 0);
   readonly encoder = new Encoder();
   private readonly output: Output;
   private readonly peer: PeerSettings;
@@ -52,10 +52,10 @@ export class Sender implements StreamSender {
     if (length === 0 && !end) return 0;
     if (
       stream.held === null &&
-      (length === 0 || (length <= stream.sendWindow.available && length <= this.window.available)) &&
+      (length === 0 || (length <= stream.sendable && length <= this.window.sendable)) &&
       length <= this.peer.maxFrameSize
     ) {
-      stream.sendWindow.spend(length);
+      stream.spend(length);
       this.window.spend(length);
       this.guard.sentData();
       writeData(this.output, stream.id, buffer, from, to, end);
@@ -92,7 +92,7 @@ export class Sender implements StreamSender {
   /** The connection's window has grown: those who wait for it go on, in turn. */
   windowGrew(): void {
     // A frame each in turn: one bulk transfer must not take every update.
-    while (this.window.available > 0) {
+    while (this.window.sendable > 0) {
       const stream = this.waiting.shift();
       if (stream === undefined) return;
       stream.waitsForWindow = false;
@@ -124,11 +124,11 @@ export class Sender implements StreamSender {
     if (held === null) return;
     let sent = 0;
     while (held.length > 0) {
-      const room = Math.min(stream.sendWindow.available, this.window.available, DEFAULT_FRAME_SIZE, most - sent);
+      const room = Math.min(stream.sendable, this.window.sendable, DEFAULT_FRAME_SIZE, most - sent);
       if (room <= 0) break;
       const n = Math.min(room, held.length);
       const last = n === held.length && stream.endHeld && stream.trailersHeld === null;
-      stream.sendWindow.spend(n);
+      stream.spend(n);
       this.window.spend(n);
       this.output.reserve(FRAME_HEADER + n);
       const flags = last ? Flag.END_STREAM : 0;
@@ -144,7 +144,7 @@ export class Sender implements StreamSender {
       stream.heldMoved = 0;
     }
     if (held.length > 0) {
-      if (stream.sendWindow.available > 0 && !stream.waitsForWindow) {
+      if (stream.sendable > 0 && !stream.waitsForWindow) {
         stream.waitsForWindow = true;
         this.waiting.push(stream);
       }

@@ -226,7 +226,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   creditStream(stream: Stream, bytes: number): void {
     if (!stream.receiving || this.dead) return;
-    const due = stream.receiveWindow.release(bytes);
+    const due = stream.release(bytes);
     if (due === 0) return;
     writeWindowUpdate(this.output, stream.id, due);
     const time = now();
@@ -254,7 +254,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (!this.streams.delete(stream)) return;
     stream.dropHeld();
     this.closedStreams.add(stream.id, how);
-    this.owner.onCapacity();
+    this.owner.onFreed();
     this.closeIfDone();
   }
 
@@ -338,7 +338,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     for (let due = this.resets.next(now()); due !== null; due = this.resets.next(now())) {
       writeReset(this.output, due.streamId, due.code);
     }
-    this.owner.onCapacity();
+    this.owner.onFreed();
     this.closeIfDone();
   }
 
@@ -407,7 +407,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (size === 0) return;
     this.writeSettings([[SettingId.INITIAL_WINDOW_SIZE, size]]);
     const by = this.windows.announced(size);
-    if (by > 0) for (const stream of this.streams.all()) stream.receiveWindow.widen(by);
+    if (by > 0) for (const stream of this.streams.all()) stream.widen(by);
   }
 
   private record(event: ConnectionRecord['event'], code: string | null, message: string): void {

@@ -7,7 +7,7 @@ import { now } from '../io/turn.ts';
 import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
 import type { Half, HalfSink } from '../relay/half.ts';
-import { ReceiveWindow, SendWindow } from './flow-control.ts';
+import { FlowControl } from './flow-control.ts';
 import type { PeerSettings } from './settings.ts';
 import { canReceive, canSend, ILLEGAL, next, State } from './stream-state.ts';
 import type { Event } from './stream-state.ts';
@@ -31,7 +31,8 @@ export interface StreamHost {
   streamEnded(stream: Stream): void;
 }
 
-export class Stream implements Half {
+/** It is its own windows rather than to point to them: one is made for every call. */
+export class Stream extends FlowControl implements Half {
   readonly id: number;
   readonly host: StreamHost;
   state: State = State.IDLE;
@@ -39,8 +40,6 @@ export class Stream implements Half {
   chained: Stream | null = null;
   /** Null once nobody wants to hear of the stream any more. */
   sink: HalfSink | null;
-  readonly sendWindow: SendWindow;
-  readonly receiveWindow: ReceiveWindow;
 
   /** The final head has been received (a client's request, an engine's response). */
   hasHead = false;
@@ -72,11 +71,10 @@ export class Stream implements Half {
   stopping = false;
 
   constructor(id: number, host: StreamHost, sink: HalfSink | null, sendWindow: number, receiveWindow: number) {
+    super(sendWindow, receiveWindow);
     this.id = id;
     this.host = host;
     this.sink = sink;
-    this.sendWindow = new SendWindow(sendWindow);
-    this.receiveWindow = new ReceiveWindow(receiveWindow);
   }
 
   /** Moves to the next state; false if the event is illegal in this one, which then stays. */

@@ -65,8 +65,11 @@ export class ClientSession implements SessionOwner {
     stream.stop();
   }
 
-  onCapacity(): void {
+  onFreed(): void {
     // Nobody waits for a client's streams.
+  }
+  onSettings(): void {
+    // As above.
   }
   onRetired(): void {
     // A client that is asked to go still gets its answers.

@@ -2,11 +2,9 @@
  * One try of an exchange at an engine: the sink of the upstream half. A second try is another object, so nothing that an
  * abandoned half may still say can reach the client. Its carrier hears how the try went.
  */
-import { ErrorCode, Failures, GrpcStatus } from '../errors.ts';
+import { Failures, GrpcStatus } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
-import { Timer } from '../io/timer-wheel.ts';
-import type { TimerWheel } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
 import type { Carrier, Half, HalfSink, OpenCall } from './half.ts';
 import { grpcStatusNumber, grpcStatusOf } from './message.ts';
@@ -33,10 +31,6 @@ export class Attempt implements HalfSink {
   half!: Half;
   private readonly exchange: AttemptOwner;
   private readonly carrier: Carrier;
-  private readonly wheel: TimerWheel;
-  /** Milliseconds for the response's head, 0 for any; the timer runs until it has come. */
-  private readonly timeout: number;
-  private readonly timer: Timer | null;
   /** Request bytes of this attempt that have left. */
   private left = 0;
   private readonly openedAt = now();
@@ -46,25 +40,20 @@ export class Attempt implements HalfSink {
   private httpStatus = 0;
   private grpcStatus = -1;
 
-  constructor(exchange: AttemptOwner, carrier: Carrier, wheel: TimerWheel, timeout: number) {
+  constructor(exchange: AttemptOwner, carrier: Carrier) {
     this.exchange = exchange;
     this.carrier = carrier;
-    this.wheel = wheel;
-    this.timeout = timeout;
     this.term = carrier.term;
-    this.timer = timeout === 0 ? null : new Timer(() => this.expired());
   }
 
   open(head: RequestHead, end: boolean): void {
     this.half = this.carrier.open(head, end, this);
-    if (this.timer !== null) this.wheel.arm(this.timer, this.timeout);
   }
   sendData(buffer: Buffer, from: number, to: number, end: boolean): void {
     this.onSent(this.half.sendData(buffer, from, to, end));
   }
   /** Both directions are done, or the response is and nobody wants the rest; `failure` is what ended it before. */
   end(failure: Failure | null): void {
-    if (this.timer !== null) this.wheel.disarm(this.timer);
     this.carrier.ended(this.complete ? null : failure, this.httpStatus, this.grpcStatus, this.term);
   }
   /** Resets the stream, for `failure` or, with null, for the answer that has begun. */
@@ -82,7 +71,6 @@ export class Attempt implements HalfSink {
     this.exchange.informational(fields);
   }
   onHead(head: ResponseHead, end: boolean): void {
-    if (this.timer !== null) this.wheel.disarm(this.timer);
     this.httpStatus = head.status;
     this.grpcStatus = grpcStatusNumber(head.grpcStatus);
     this.heard(end, end);
@@ -120,10 +108,5 @@ export class Attempt implements HalfSink {
     const { grpcStatus } = this;
     const refused = grpcStatus === GrpcStatus.RESOURCE_EXHAUSTED || grpcStatus === GrpcStatus.UNAVAILABLE;
     if (!refused && this.httpStatus < 500) this.carrier.answered(now() - this.openedAt, this.term);
-  }
-
-  private expired(): void {
-    this.cut(ErrorCode.CANCEL, Failures.attemptTimeout);
-    this.exchange.attemptFailed(Failures.attemptTimeout, undefined);
   }
 }

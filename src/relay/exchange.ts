@@ -52,9 +52,10 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private attempts = 0;
   /** It has been refused unseen, and gone elsewhere. */
   private moved = false;
-  /** Configured retries so far, and the wait before one. */
+  /** Configured retries so far. */
   private retries = 0;
-  private backoff: Timer | null = null;
+  /** Ends the wait for the head of a response, or that before the next attempt. */
+  private timer: Timer | null = null;
   /** What carried the last attempt. */
   private carrier: Carrier | null = null;
   private waiting = false;
@@ -201,6 +202,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   /** The final head commits, unless it is one to try again after: from here on there is no other attempt. */
   responseHead(head: ResponseHead, end: boolean): void {
     const { retry } = this.context;
+    this.disarm();
     if (retry?.coversAnswer(head, end, this.head.grpc)) {
       const reason = head.grpcStatus === null ? 'http_status' : 'grpc_status';
       if (this.retryAfter(retry, pushbackOf(head.fields), reason)) return;
@@ -241,6 +243,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   attemptFailed(failure: Failure, reset: number | undefined): void {
     const { retry } = this.context;
+    this.disarm();
     this.attempt = null;
     if (failure === Failures.unwritten) this.attempts--;
     if (this.responseEnded) {
@@ -274,17 +277,19 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.attempts++;
     this.correctTimeout();
     const { request, context } = this;
-    const attempt = new Attempt(this, carrier, context.wheel, context.retry?.perTryTimeout ?? 0);
+    const attempt = new Attempt(this, carrier);
     this.carrier = carrier;
     this.attempt = attempt;
     attempt.open(this.head, request.bodyless);
+    const timeout = context.retry?.perTryTimeout ?? 0;
+    if (timeout > 0) this.await(timeout, () => this.expired(attempt));
     if (!request.bodyless) request.sendTo(attempt);
   }
 
   private abandonAttempt(code: number, failure: Failure | null): void {
     if (this.waiting) this.context.upstream.cancel(this);
     this.waiting = false;
-    if (this.backoff !== null) this.context.wheel.disarm(this.backoff);
+    this.disarm();
     this.attempt?.cut(code, failure);
     this.attempt = null;
   }
@@ -298,9 +303,21 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.abandonAttempt(ErrorCode.CANCEL, null);
     this.retries++;
     if (head.grpc) head.fields = withPreviousAttempts(head.fields, this.retries);
-    this.backoff = new Timer(() => this.again(reason));
-    this.context.wheel.arm(this.backoff, wait);
+    this.await(wait, () => this.again(reason));
     return true;
+  }
+
+  private expired(attempt: Attempt): void {
+    attempt.cut(ErrorCode.CANCEL, Failures.attemptTimeout);
+    this.attemptFailed(Failures.attemptTimeout, undefined);
+  }
+  private await(ms: number, then: () => void): void {
+    this.timer = new Timer(then);
+    this.context.wheel.arm(this.timer, ms);
+  }
+  private disarm(): void {
+    if (this.timer !== null) this.context.wheel.disarm(this.timer);
+    this.timer = null;
   }
 
   private again(reason: RetryReason): void {
@@ -328,6 +345,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private finish(failure: Failure | null): void {
     if (this.finished) return;
     this.finished = true;
+    this.disarm();
     this.attempt?.end(failure);
     this.attempt = null;
     this.request.forget();

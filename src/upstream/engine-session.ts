@@ -24,8 +24,6 @@ export class EngineSession implements Carrier, SessionOwner {
   readonly overflow: boolean;
   /** Streams in use; an RST that waits holds its stream. */
   used = 0;
-  /** Streams that are open, as counted so far. */
-  private streams = 0;
   /** Streams that it may carry, by all that is known of the engine. */
   private limit = 0;
   /** When the last stream ended, by the turn's clock. */
@@ -77,7 +75,8 @@ export class EngineSession implements Carrier, SessionOwner {
   open(head: RequestHead, end: boolean, sink: HalfSink): Half {
     this.pool.endpoint.counters.add(Count.STREAMS, 1);
     const stream = this.session.openStream(head, end, sink);
-    this.count();
+    this.pool.active++;
+    if (this.used++ === 0) this.begin();
     return stream;
   }
   answered(ms: number, term: number): void {
@@ -137,16 +136,18 @@ export class EngineSession implements Carrier, SessionOwner {
   onRefused(): void {
     // As above.
   }
-  onCapacity(): void {
-    const { peer } = this.session;
-    if (!this.spoken && peer.received) {
+  onFreed(): void {
+    this.count();
+    this.pool.freed();
+  }
+  onSettings(): void {
+    if (!this.spoken) {
       this.spoken = true;
       this.pool.spoke();
       if (this.state === 'connecting') this.stands();
     }
-    this.count();
     this.bound();
-    this.pool.changed(peer.received ? peer.maxConcurrentStreams : this.pool.streamLimit);
+    this.pool.limited(this.session.peer.maxConcurrentStreams);
   }
   onRetired(): void {
     this.retire();
@@ -158,7 +159,7 @@ export class EngineSession implements Carrier, SessionOwner {
     this.ledger.acked(now());
     this.pool.endpoint.counters.add(Count.PINGS_ANSWERED, 1);
     this.listen(now());
-    this.pool.changed(this.pool.streamLimit);
+    this.pool.freed();
   }
   onTooManyPings(): void {
     const { counters, keepalive } = this.pool.endpoint;
@@ -177,7 +178,7 @@ export class EngineSession implements Carrier, SessionOwner {
     }
     this.count();
     this.pool.context.wheel.disarm(this.pulse);
-    this.pool.changed(this.pool.streamLimit);
+    this.pool.freed();
   }
 
   private connected(): void {
@@ -281,25 +282,24 @@ export class EngineSession implements Carrier, SessionOwner {
     this.pool.context.journal.connection({ side: 'upstream', peer: this.endpoint, event, code: null, message });
   }
 
+  /** There are streams again: only while there are does the ledger's clock run. */
+  private begin(): void {
+    this.openedAt = now();
+    this.tell();
+    this.listen(this.openedAt);
+  }
+
+  /** Streams may be free again. */
   private count(): void {
-    const { streams, streamsUsed, dead } = this.session;
-    if (streams.size !== this.streams) {
-      this.pool.endpoint.counters.add(Count.STREAMS_OPEN, streams.size - this.streams);
-      this.streams = streams.size;
-    }
+    const { streamsUsed, dead } = this.session;
     // RSTs that still wait are as good as said once the session is dead.
     const used = dead ? 0 : streamsUsed;
-    const by = used - this.used;
-    if (by === 0) return;
-    const first = this.used === 0;
+    const freed = this.used - used;
+    if (freed === 0) return;
     this.used = used;
-    // The ledger's clock runs only while streams are open.
-    if (first) {
-      this.openedAt = now();
-      this.tell();
-      this.listen(this.openedAt);
-    }
-    if (used === 0) this.idleSince = now();
-    this.pool.used(this, by);
+    this.pool.active -= freed;
+    if (used > 0) return;
+    this.idleSince = now();
+    this.pool.idle(this);
   }
 }

@@ -159,7 +159,13 @@ export class Pool {
     this.tend();
   }
 
-  /** Streams that are open, on whatever session. */
+  /** How many streams are open, on whatever session. */
+  get open(): number {
+    let open = 0;
+    for (const { session } of [...this.sessions, ...this.leaving]) open += session.streams.size;
+    return open;
+  }
+  /** These streams. */
   streams(): Stream[] {
     return [...this.sessions, ...this.leaving].flatMap(({ session }) => session.streams.all());
   }
@@ -214,18 +220,20 @@ export class Pool {
     }
   }
 
-  /** A stream of a session was opened, or is free again. */
-  used(session: EngineSession, by: number): void {
-    this.active += by;
-    if (session.used === 0) this.idle(session);
+  /** A session has no streams. */
+  idle(session: EngineSession): void {
+    const patience = this.patience(session);
+    if (patience === 0 || (patience < Infinity && !this.reaper.armed)) this.context.wheel.arm(this.reaper, patience);
   }
 
-  /** A stream is free, or the engine's limit is another. */
-  changed(limit: number): void {
-    if (this.streamLimit !== limit) {
-      this.streamLimit = limit;
-      this.spare = Math.floor(this.sessionLimit * SPARE);
-    }
+  /** There may be room where there was none. */
+  freed(): void {
+    this.owner.onRoom();
+  }
+  /** So many streams the engine allows on a session. */
+  limited(streams: number): void {
+    this.streamLimit = streams;
+    this.spare = Math.floor(this.sessionLimit * SPARE);
     this.owner.onRoom();
   }
 
@@ -254,11 +262,6 @@ export class Pool {
   private patience(session: EngineSession): number {
     if (session.overflow && this.sessions.length > this.spec.maxConnections) return 0;
     return this.spec.idleTimeout || Infinity;
-  }
-
-  private idle(session: EngineSession): void {
-    const patience = this.patience(session);
-    if (patience === 0 || (patience < Infinity && !this.reaper.armed)) this.context.wheel.arm(this.reaper, patience);
   }
 
   /** Closes what has been idle for long, the youngest first; looks again when the next may have been. */

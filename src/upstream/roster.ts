@@ -65,6 +65,7 @@ export class Roster {
     return this.endpoints.map(({ counters, pool }) => {
       counters.slots[Count.CONNECTING] = pool.connecting.size;
       counters.slots[Count.DRAINING] = pool.leaving.size;
+      counters.slots[Count.STREAMS_OPEN] = pool.open;
       return counters;
     });
   }

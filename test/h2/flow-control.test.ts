@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ReceiveWindow, SendWindow } from '../../src/h2/flow-control.ts';
+import { FlowControl } from '../../src/h2/flow-control.ts';
 import { Random } from '../support/random.ts';
 
 const MAX = 2 ** 31 - 1;
 
 test('a send window shrinks by what is sent and grows by what is announced', () => {
-  const window = new SendWindow(65_535);
+  const window = new FlowControl(65_535, 0);
   window.spend(65_535);
-  assert.equal(window.available, 0);
+  assert.equal(window.sendable, 0);
   assert.ok(window.grow(1));
-  assert.equal(window.available, 1);
+  assert.equal(window.sendable, 1);
 });
 
 test('a send window may reach 2^31-1, and is left as it was by what would exceed it', () => {
@@ -26,40 +26,40 @@ test('a send window may reach 2^31-1, and is left as it was by what would exceed
     [-MAX, MAX, true],
   ];
   for (const [initial, by, legal] of cases) {
-    const window = new SendWindow(initial);
+    const window = new FlowControl(initial, 0);
     assert.equal(window.grow(by), legal, `${initial} + ${by}`);
-    assert.equal(window.available, legal ? initial + by : initial, `${initial} + ${by}`);
+    assert.equal(window.sendable, legal ? initial + by : initial, `${initial} + ${by}`);
   }
 });
 
 test('a lowered initial window makes a send window negative, and it grows back from there', () => {
-  const window = new SendWindow(65_535);
+  const window = new FlowControl(65_535, 0);
   window.spend(60_000);
   assert.ok(window.grow(16_384 - 65_535));
-  assert.equal(window.available, 16_384 - 60_000);
+  assert.equal(window.sendable, 16_384 - 60_000);
   assert.ok(window.grow(60_000 - 16_384));
-  assert.equal(window.available, 0);
+  assert.equal(window.sendable, 0);
 });
 
 test('a receive window takes as much as it has and not one octet more', () => {
   for (const size of [0, 1, 65_535, MAX]) {
-    assert.ok(new ReceiveWindow(size).receive(size), `${size}`);
-    assert.ok(!new ReceiveWindow(size).receive(size + 1), `${size}`);
+    assert.ok(new FlowControl(0, size).receive(size), `${size}`);
+    assert.ok(!new FlowControl(0, size).receive(size + 1), `${size}`);
   }
-  const window = new ReceiveWindow(10);
+  const window = new FlowControl(0, 10);
   assert.ok(window.receive(4) && window.receive(0) && window.receive(6) && window.receive(0));
   assert.ok(!window.receive(1));
 });
 
 test('increments are saved up until they are half the window', () => {
-  const window = new ReceiveWindow(1000);
+  const window = new FlowControl(0, 1000);
   window.receive(900);
   assert.equal(window.release(499), 0);
-  assert.equal(window.owed, 499);
+  assert.equal(window.owing, 499);
   assert.equal(window.release(0), 0);
   assert.equal(window.release(1), 500);
-  assert.equal(window.owed, 0);
-  assert.equal(window.available, 600);
+  assert.equal(window.owing, 0);
+  assert.equal(window.receivable, 600);
   assert.equal(window.release(400), 0);
 });
 
@@ -67,25 +67,25 @@ test('at any time available, owed and held octets together are the window', () =
   for (let seed = 0; seed < 200; seed++) {
     const random = new Random(seed);
     const size = random.pick([1, 2, 3, 100, 65_535, 1_048_576, MAX]);
-    const window = new ReceiveWindow(size);
+    const window = new FlowControl(0, size);
     let held = 0;
     for (let n = 0; n < 200; n++) {
       if (random.chance(1 / 2)) {
-        const bytes = random.below(Math.min(window.available, random.chance(1 / 9) ? MAX : 20_000) + 1);
+        const bytes = random.below(Math.min(window.receivable, random.chance(1 / 9) ? MAX : 20_000) + 1);
         held += bytes;
         assert.ok(window.receive(bytes));
       } else {
         const bytes = random.below(held + 1);
-        const before = window.available;
+        const before = window.receivable;
         held -= bytes;
         const increment = window.release(bytes);
-        assert.equal(window.available, before + increment, `seed ${seed}`);
+        assert.equal(window.receivable, before + increment, `seed ${seed}`);
         assert.ok(increment === 0 || increment * 2 >= size, `seed ${seed}: an increment of ${increment}`);
       }
-      assert.equal(window.available + window.owed + held, size, `seed ${seed}`);
-      assert.ok(window.owed * 2 < size, `seed ${seed}: half the window is owed`);
+      assert.equal(window.receivable + window.owing + held, size, `seed ${seed}`);
+      assert.ok(window.owing * 2 < size, `seed ${seed}: half the window is owed`);
     }
     window.release(held);
-    assert.ok(window.available * 2 > size, `seed ${seed}: the peer could starve`);
+    assert.ok(window.receivable * 2 > size, `seed ${seed}: the peer could starve`);
   }
 });

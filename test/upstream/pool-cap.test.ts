@@ -105,11 +105,11 @@ test('a reset that has to wait holds its slot until it is written, or its sessio
   const calls = await placed(104);
   await until(() => one.requests === 104);
   for (const each of calls) each.cancel();
-  const [{ pool, counters }] = upstream.endpoints as [(typeof upstream.endpoints)[0]];
+  const [{ pool }] = upstream.endpoints as [(typeof upstream.endpoints)[0]];
   assert.ok(pool.active > 0 && pool.active <= 4, `${pool.active} slots are held`);
   one.sessions[0]!.close();
   await until(() => pool.active === 0, 'the slots of a lost session');
-  assert.equal(counters.get(Count.STREAMS_OPEN), 0);
+  assert.equal(upstream.scopes[1]!.get(Count.STREAMS_OPEN), 0);
   const again = call();
   await again.settled();
   assert.equal(again.endpoint, one.address);

@@ -18,12 +18,12 @@ test('a session is opened when the first call comes, and the next calls share it
   const calls = await placed(20);
   await until(() => one.requests === 20);
   assert.equal(one.sessions.length, 1);
-  const { counters } = upstream.endpoints[0]!;
-  assert.deepEqual([Count.SESSIONS, Count.STREAMS, Count.STREAMS_OPEN].map((slot) => counters.get(slot)), [1, 20, 20]); // prettier-ignore
+  const counted = (slot: number): number => upstream.scopes[1]!.get(slot);
+  assert.deepEqual([Count.SESSIONS, Count.STREAMS, Count.STREAMS_OPEN].map(counted), [1, 20, 20]);
   for (let i = 0; i < 20; i++) answer(one.sessions[0]!, 2 * i + 1);
   for (const call of calls) await call.answered();
   assert.ok(calls.every(({ status }) => status === 200));
-  assert.equal(counters.get(Count.STREAMS_OPEN), 0);
+  assert.equal(counted(Count.STREAMS_OPEN), 0);
 });
 
 test('another session is opened when the streams that the engine allows are in use', async (t) => {
