@@ -1,6 +1,6 @@
 // The layers of src/README.md, as rules: imports run one way, codecs are pure, nothing goes in circles.
 const CODECS =
-  '^src/(hpack/|balance/|h2/(keepalive|frame|frame-reader|frame-writer|header-block|settings|stream-state|flow-control|closed-streams)[.]ts$)';
+  '^src/(hpack/|balance/|route/(names|server-names)|listener/(sniff|client-hello)|http1/(parser|framing|field-block|start-line|line-reader|chunk-lines|octets|text|target|hop-by-hop|reasons|request|response|lengths|websocket)[.]ts$|h2/(keepalive|frame|frame-reader|frame-writer|header-block|settings|stream-state|flow-control|closed-streams)[.]ts$)';
 
 /** A layer, and the folders that it must not know. */
 const above = (name, path, forbidden, comment) => ({
@@ -27,37 +27,50 @@ module.exports = {
       from: { path: CODECS },
       to: { path: '^(node:)?(net|tls|http|http2|timers|fs|dns|child_process)$' },
     },
-    above(
-      'codecs-below-io',
-      CODECS,
-      '^src/(io|relay|health|upstream|listener|control|demo)/',
-      'Codecs know bytes alone.',
-    ),
+    above('codecs-below-io', CODECS, '^src/(io|health|tunnel|upstream|control|demo)/', 'Codecs know bytes alone.'),
     above(
       'io-is-lowest',
       '^src/io/',
-      '^src/(hpack|h2|relay|balance|health|upstream|listener|control|demo)/',
+      '^src/(hpack|h2|http1|relay|route|tunnel|balance|health|upstream|listener|control|demo)/',
       'I/O knows no protocol.',
     ),
     above(
       'relay-knows-no-protocol',
       '^src/relay/',
-      '^src/(h2|http1|balance|health|upstream|listener|control|demo)/',
+      '^src/(h2|http1|route|tunnel|balance|health|upstream|listener|control|demo)/',
       'Halves only.',
     ),
     above(
       'health-apart',
       '^src/health/',
-      '^src/(io|hpack|h2|relay|balance|upstream|listener|control|demo)/',
+      '^src/(io|hpack|h2|http1|relay|route|tunnel|balance|upstream|listener|control|demo)/',
       'It asks engines as any client would.',
     ),
     above(
       'h2-below-owners',
       '^src/h2/',
-      '^src/(balance|health|upstream|listener|control|demo)/',
+      '^src/(http1|balance|health|route|tunnel|upstream|listener|control|demo)/',
       'A session does not know its owner.',
     ),
-    above('upstream-apart', '^src/upstream/', '^src/(listener|control|demo)/', 'Reached through CarrierSource.'),
+    above(
+      'http1-below-owners',
+      '^src/http1/',
+      '^src/(balance|health|route|tunnel|upstream|listener|control|demo)/',
+      'Nor does a connection.',
+    ),
+    above(
+      'tunnel-below-owners',
+      '^src/tunnel/',
+      '^src/(http1|balance|health|route|upstream|listener|control|demo)/',
+      'Nor does a tunnel.',
+    ),
+    above(
+      'route-knows-heads-alone',
+      '^src/route/',
+      '^src/(io|h2|http1|balance|health|tunnel|upstream|listener|control|demo)/',
+      'It looks at heads, and finds engines through CarrierSource.',
+    ),
+    above('upstream-apart', '^src/upstream/', '^src/(route|listener|control|demo)/', 'Reached through CarrierSource.'),
     above(
       'listener-apart',
       '^src/listener/',
@@ -68,7 +81,7 @@ module.exports = {
     above(
       'control-without-data-path',
       '^src/control/',
-      '^src/(io|hpack|h2|relay|balance|health|upstream|listener)/',
+      '^src/(io|hpack|h2|http1|relay|route|tunnel|balance|health|upstream|listener)/',
       'Stands aside.',
     ),
     above('product-without-tests', '^src/', '^(test|fixtures|native-bench)/', 'What is shipped stands alone.'),

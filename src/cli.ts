@@ -3,12 +3,13 @@
 import { constants } from 'node:os';
 import { startAdmin, type Admin } from './control/admin.ts';
 import { formatAddress } from './control/address.ts';
+import { watchCertificates } from './control/certificates.ts';
 import { parseCommandLine } from './control/commands.ts';
 import { loadConfig, snapshotForProxy, type Loaded } from './control/config.ts';
 import { createLog, type Log } from './control/log.ts';
 import { version } from './control/version.ts';
-import type { DemoEngine } from './demo/engine.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { DemoServer } from './demo/bind.ts';
+import type { DemoServerSpec, Snapshot } from './snapshot.ts';
 import { formatDuration } from './units.ts';
 
 /** As in sysexits.h. */
@@ -54,10 +55,12 @@ function accept({ snapshot, mistakes }: Loaded): Snapshot {
 
 const some = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
-function summary({ listeners, upstreams, admin, demoEngines }: Snapshot): string {
+function summary({ listeners, routes, upstreams, admin, demoEngines, demoServers }: Snapshot): string {
   const endpoints = [...upstreams.values()].reduce((sum, upstream) => sum + upstream.endpoints.length, 0);
   const parts = [some(listeners.length, 'listener'), some(upstreams.size, 'upstream'), some(endpoints, 'endpoint')];
+  if (routes.length > 0) parts.splice(1, 0, some(routes.length, 'route'));
   if (demoEngines.length > 0) parts.push(some(demoEngines.length, 'demo engine'));
+  if (demoServers.length > 0) parts.push(some(demoServers.length, 'demo server'));
   return `${parts.join(', ')}, admin ${admin ? `on ${formatAddress(admin)}` : 'off'}`;
 }
 
@@ -69,25 +72,28 @@ async function serve(snapshot: Snapshot): Promise<void> {
   let state: 'starting' | 'serving' | 'draining' = 'starting';
   const ready = () => (state === 'serving' ? gateway.ready() : { ok: false, reason: state });
   let admin: Admin | null = null;
-  const engines: DemoEngine[] = [];
+  const demos: Demo[] = [];
   try {
     admin =
       snapshot.admin && (await startAdmin(snapshot.admin, { ready, counters: () => gateway.counters() }, version()));
-    for (const address of snapshot.demoEngines) engines.push(await startEngine(address));
+    for (const address of snapshot.demoEngines) demos.push(await startDemo('engine', () => startEngine(address)));
+    for (const spec of snapshot.demoServers) demos.push(await startDemo(spec.kind, () => startServer(spec)));
     await gateway.start();
   } catch (error) {
     fail(Exit.CANNOT_BIND, `frameway: ${reasonOf(error)}`);
   }
   state = 'serving';
-  for (const { address } of engines) journal.info(`demo engine on ${address}`);
+  const certificates = watchCertificates(snapshot, (...place) => gateway.reloadTls(...place), journal);
+  for (const { kind, address } of demos) journal.info(`demo ${kind} on ${address}`);
   for (const [i, address] of gateway.addresses.entries()) journal.info(forwarding(snapshot, i, address));
   if (admin) journal.info(`admin on http://${admin.address} (/healthz, /readyz, /metrics)`);
 
   const stop = async (signal: string): Promise<void> => {
     journal.info(`${signal}: draining, for at most ${formatDuration(snapshot.drainTimeout)}`);
+    certificates.stop();
     await gateway.drain();
     await gateway.close();
-    await Promise.all([...engines.map((engine) => engine.close()), admin?.close()]);
+    await Promise.all([...demos.map((demo) => demo.close()), admin?.close()]);
     journal.info('stopped');
     journal.flush();
     process.exit(Exit.OK);
@@ -103,22 +109,37 @@ async function serve(snapshot: Snapshot): Promise<void> {
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-async function startEngine(address: string): Promise<DemoEngine> {
-  const { startDemoEngine } = await import('./demo/engine.ts');
-  return startDemoEngine(address).catch((error: unknown) => {
-    throw new Error(`demo engine: ${reasonOf(error)}`, { cause: error });
-  });
+interface Demo extends DemoServer {
+  readonly kind: 'engine' | DemoServerSpec['kind'];
 }
+
+async function startDemo(kind: Demo['kind'], start: () => Promise<DemoServer>): Promise<Demo> {
+  try {
+    return { kind, ...(await start()) };
+  } catch (error) {
+    throw new Error(`demo ${kind}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+const startEngine = async (address: string): Promise<DemoServer> =>
+  (await import('./demo/engine.ts')).startDemoEngine(address);
+
+const startServer = async (spec: DemoServerSpec): Promise<DemoServer> =>
+  spec.kind === 'web'
+    ? (await import('./demo/web.ts')).startDemoWeb(spec)
+    : (await import('./demo/echo.ts')).startDemoEcho(spec);
 
 /** `listening on 127.0.0.1:8800 (h2), forwarding to asr: 127.0.0.1:9001, ...` */
 function forwarding({ listeners, upstreams }: Snapshot, i: number, address: string): string {
   const { name, protocols, upstream } = listeners[i]!;
+  // A default name is the address as configured, which is told already.
+  const called = name.includes(':') ? '' : ` ${name}`;
+  const listening = `listening on ${address}${called} (${protocols.join(', ')}), forwarding`;
+  if (upstream === null) return `${listening} by routes`;
   const all = upstreams.get(upstream)?.endpoints ?? [];
   const shown = all.slice(0, 4).map((endpoint) => endpoint.address);
   if (all.length > shown.length) shown.push(`${all.length - shown.length} more`);
-  // A default name is the address as configured, which is told already.
-  const called = name.includes(':') ? '' : ` ${name}`;
-  return `listening on ${address}${called} (${protocols.join(', ')}), forwarding to ${upstream}: ${shown.join(', ')}`;
+  return `${listening} to ${upstream}: ${shown.join(', ')}`;
 }
 
 const command = parseCommandLine(process.argv.slice(2));

@@ -41,13 +41,16 @@ export class Layout {
   }
 }
 
+/** What tells a scope from others of its kind. */
+export type MetricLabels = Readonly<Record<string, string>>;
+
 export class Counters {
   readonly layout: Layout;
   /** Labels of this scope, e.g. `{ upstream: 'asr', endpoint: '127.0.0.1:9001' }`. */
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: MetricLabels;
   readonly slots: Float64Array;
 
-  constructor(layout: Layout, labels: Readonly<Record<string, string>> = {}) {
+  constructor(layout: Layout, labels: MetricLabels = {}) {
     this.layout = layout;
     this.labels = labels;
     this.slots = new Float64Array(layout.size);
@@ -93,6 +96,8 @@ export const LIMITS = [
   'connections',
   'frame_stall',
   'keepalive',
+  'denied',
+  'protocol',
 ] as const;
 export type Limit = (typeof LIMITS)[number];
 const limitIndex = new Map<string, number>(LIMITS.map((limit, i) => [limit, i]));

@@ -83,6 +83,11 @@ export const Failures = {
   }),
   noRoute: failure('no_route', 'gateway', S.UNIMPLEMENTED, 404, 'no route for this request'),
   methodNotAllowed: failure('method_not_allowed', 'downstream', S.UNIMPLEMENTED, 405, 'method not allowed'),
+  /** A WebSocket, or another protocol that would take over its stream, which the engine or we do not speak. */
+  tunnelRefused: failure('tunnel_refused', 'upstream', S.UNIMPLEMENTED, 501, 'this upgrade is not supported'),
+  tunnelIdle: failure('tunnel_idle', 'gateway', S.UNAVAILABLE, 504, 'nothing moved in the tunnel for too long', {
+    rst: CANCEL,
+  }),
   misdirected: failure('misdirected', 'downstream', S.UNAVAILABLE, 421, 'authority not served on this connection'),
   noEndpoint: failure('no_endpoint', 'upstream', S.UNAVAILABLE, 503, 'no endpoint available', { retryable: true }),
   connectRefused: failure('connect_refused', 'upstream', S.UNAVAILABLE, 502, 'engine refused the connection', {
@@ -117,6 +122,9 @@ export const Failures = {
   slowRead: failure('slow_read', 'downstream', S.DEADLINE_EXCEEDED, 408, 'response was read too slowly', {
     rst: CANCEL,
   }),
+  /** The key of a request that was another. */
+  conflict: failure('conflict', 'downstream', S.FAILED_PRECONDITION, 422, 'this idempotency key was another request'),
+  idle: failure('idle_timeout', 'gateway', S.DEADLINE_EXCEEDED, 504, 'nothing moved for too long', { rst: CANCEL }),
   unauthenticated: failure('unauthenticated', 'downstream', S.UNAUTHENTICATED, 401, 'unauthenticated'),
   forbidden: failure('forbidden', 'downstream', S.PERMISSION_DENIED, 403, 'forbidden'),
   headersTooLarge: failure('headers_too_large', 'downstream', S.RESOURCE_EXHAUSTED, 431, 'header list too large'),

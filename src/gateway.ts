@@ -1,15 +1,20 @@
 /** The composition root: builds listeners and upstreams from a snapshot, starts them, and drains them. */
 import { Counters, sessionLayout } from './counters.ts';
 import { Failures } from './errors.ts';
+import type { SessionContext } from './h2/core.ts';
 import { trimPools } from './io/buffer-pool.ts';
 import { budget } from './io/budget.ts';
 import { startWheel, Timer } from './io/timer-wheel.ts';
 import { now } from './io/turn.ts';
 import type { Journal } from './journal.ts';
 import { Listener } from './listener/listener.ts';
+import type { TlsTexts } from './listener/tls-entry.ts';
 import type { OpenCall } from './relay/half.ts';
-import type { Snapshot } from './snapshot.ts';
-import { Upstream } from './upstream/upstream.ts';
+import { DEFAULT_UPSTREAM } from './snapshot.ts';
+import type { ConnectSpec, ListenerSpec, Snapshot } from './snapshot.ts';
+import { Router } from './route/router.ts';
+import { ForwardProxy } from './tunnel/forward-proxy.ts';
+import { UpstreamByProtocol } from './upstream/by-protocol.ts';
 
 export type { OpenCall } from './relay/half.ts';
 export type { Snapshot } from './snapshot.ts';
@@ -33,6 +38,8 @@ export interface Gateway {
   undrainEngine(upstream: string, address: string): boolean;
   /** What is open at an engine, the oldest first; null if there is no such endpoint. */
   engineCalls(upstream: string, address: string): readonly OpenCall[] | null;
+  /** New texts for one of a listener's `tls` entries, by their places; throws on PEM that cannot be used, and changes nothing then. */
+  reloadTls(listener: number, entry: number, texts: TlsTexts): void;
   /** Accepts nothing new and lets what is open finish; after `drain_timeout` the rest gets UNAVAILABLE. */
   drain(): Promise<void>;
   /** Ends everything at once. */
@@ -54,16 +61,41 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
   budget.limit = limits.bufferBudget;
   const downstream = new Counters(sessionLayout, { side: 'downstream' });
   const upstreamSide = new Counters(sessionLayout, { side: 'upstream' });
+  const engineSide: SessionContext = {
+    role: 'client',
+    connectProtocol: false,
+    limits,
+    counters: upstreamSide,
+    wheel,
+    journal,
+  };
   const upstreams = new Map(
-    [...snapshot.upstreams].map(([name, spec]) => [
-      name,
-      new Upstream(spec, { role: 'client', limits, counters: upstreamSide, wheel, journal }),
-    ]),
+    [...snapshot.upstreams].map(([name, spec]) => [name, new UpstreamByProtocol(spec, engineSide)]),
   );
+  const destinationOf = (listener: ListenerSpec, name: string): UpstreamByProtocol => {
+    const upstream = upstreams.get(name);
+    if (upstream === undefined) throw new Error(`listener ${listener.name}: no upstream ${name}`);
+    return upstream;
+  };
+  const proxies: ForwardProxy[] = [];
+  const forwardProxy = (spec: ConnectSpec): ForwardProxy => {
+    const proxy = new ForwardProxy(spec, engineSide, DEFAULT_UPSTREAM.connectTimeout);
+    proxies.push(proxy);
+    return proxy;
+  };
   const listeners = snapshot.listeners.map((spec) => {
-    const upstream = upstreams.get(spec.upstream);
-    if (upstream === undefined) throw new Error(`listener ${spec.name}: no upstream ${spec.upstream}`);
-    return new Listener(spec, upstream, { role: 'server', limits, counters: downstream, wheel, journal });
+    const forward = spec.connect === null ? null : forwardProxy(spec.connect);
+    const find = (name: string): UpstreamByProtocol => destinationOf(spec, name);
+    const router = new Router(snapshot.routes, spec.upstream, find, forward, spec.websocket);
+    const counters = downstream;
+    return new Listener(spec, router, {
+      role: 'server',
+      connectProtocol: spec.websocket,
+      limits,
+      counters,
+      wheel,
+      journal,
+    });
   });
   const trimmer: Timer = new Timer(() => {
     trimPools();
@@ -96,6 +128,7 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
     state = 'closed';
     wheel.disarm(trimmer);
     for (const listener of listeners) listener.close();
+    for (const proxy of proxies) proxy.close();
     for (const upstream of upstreams.values()) upstream.close();
   }
 
@@ -121,6 +154,7 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
     drainEngine: (name, address, deadline) => upstreams.get(name)?.drain(address, deadline) ?? false,
     undrainEngine: (name, address) => upstreams.get(name)?.undrain(address) ?? false,
     engineCalls: (name, address) => upstreams.get(name)?.calls(address) ?? null,
+    reloadTls: (listener, entry, texts) => listeners[listener]?.reloadTls(entry, texts),
     drain: () => (draining ??= drainAll()),
     close() {
       closeAll();

@@ -7,7 +7,8 @@ export interface ExchangeRecord {
   readonly path: string;
   readonly authority: string;
   readonly listener: string;
-  readonly upstream: string;
+  /** null: answered here. */
+  readonly upstream: string | null;
   /** Client address by the rule on trusted proxies. */
   readonly peer: string;
   readonly endpoint: string | null;

@@ -93,13 +93,18 @@ export interface UpstreamTlsSpec {
   readonly verify: boolean;
 }
 
+export const UPSTREAM_PROTOCOLS = ['h2', 'http1', 'tcp', 'same'] as const;
+
 export interface UpstreamSpec {
   readonly name: string;
-  readonly protocol: 'h2';
+  /** What its endpoints speak; `same`: whatever the client does. */
+  readonly protocol: (typeof UPSTREAM_PROTOCOLS)[number];
   readonly endpoints: readonly EndpointSpec[];
   /** Addresses of endpoints that get no new calls. */
   readonly draining: readonly string[];
   readonly tls: UpstreamTlsSpec | null;
+  /** Each connection begins with a PROXY header that says who the client is: `tcp` only, where a connection is one client's. */
+  readonly proxyProtocol: 'off' | 'v1' | 'v2';
   /** Names of endpoints are resolved anew after so long. */
   readonly resolveInterval: number;
 
@@ -109,7 +114,8 @@ export interface UpstreamSpec {
   /** One call at a time on a session. */
   readonly exclusive: boolean;
   readonly minConnections: number;
-  readonly maxConnections: number;
+  /** null: 8, and 800 where a connection carries one call at a time. */
+  readonly maxConnections: number | null;
   readonly maxStreamsPerConnection: number;
   /** Calls at an endpoint at once, exactly; 0: no such limit. */
   readonly maxStreams: number;
@@ -154,17 +160,79 @@ export interface RetrySpec {
   readonly minPerSecond: number;
 }
 
+/** What the first bytes of a connection can be; inside TLS they are looked at again. */
+export const PROTOCOLS = ['h2', 'http1', 'tls', 'tcp'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+/** TLS that ends at the listener, for some server names. The first of a listener's serves clients that name none, too. */
+export interface ServerTlsSpec {
+  /** In lower case: `asr.example`, `*.example` for one label more; `*` for any. */
+  readonly names: readonly string[];
+  /** PEM texts. */
+  readonly certificate: string;
+  readonly key: string;
+  /** Whose client certificates are believed; null where none is asked for. */
+  readonly clientCa: string | null;
+  readonly clientCertificate: 'off' | 'optional' | 'required';
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Absolute paths of the files that the texts came from: they are read again when they change. */
+  readonly files: { readonly certificate: string; readonly key: string; readonly clientCa: string | null };
+}
+
+/** Forward proxying: what a CONNECT may name. */
+export interface ConnectSpec {
+  /** `host:port`, `*.example:443`, `10.0.0.0/8:*`, `[2001:db8::]/32:443`; `*` is any port, and as a host any name. */
+  readonly allow: readonly string[];
+}
+
+export interface GrpcWebSpec {
+  /** Origins whose browsers may call, such as `https://app.example`; `*` is any. */
+  readonly allowOrigins: readonly string[];
+}
+
 export interface ListenerSpec {
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  readonly upstream: string;
-  readonly protocols: readonly 'h2'[];
+  /** Where everything goes that no route claims; null: nowhere. */
+  readonly upstream: string | null;
+  readonly protocols: readonly Protocol[];
+  /** Until the first bytes tell the protocol. */
+  readonly sniffTimeout: number;
+  /** After so long without a byte the connection is TCP, whose server may speak first; 0: never. */
+  readonly serverFirstDelay: number;
+  /** `required`: each connection begins with a PROXY header (v1 or v2), and comes from one of the `trustedProxies`. */
+  readonly proxyProtocol: 'off' | 'required';
+  readonly tls: readonly ServerTlsSpec[];
+  /** CIDR blocks of clients that may connect (empty: all), and of those that may not. */
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  /** A tunnel (TCP, WebSocket, CONNECT) in which nothing moves for so long is closed; 0: never. */
+  readonly tunnelIdleTimeout: number;
+  /** WebSockets may be opened, by HTTP/1.1 upgrades and on HTTP/2 streams. */
+  readonly websocket: boolean;
+  readonly connect: ConnectSpec | null;
+  /** gRPC-Web is translated to gRPC; null: it is passed on as it is. */
+  readonly grpcWeb: GrpcWebSpec | null;
   /** Open connections at most; more are closed at once. */
   readonly maxConnections: number;
   /** CIDR blocks whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
   readonly retry: RetrySpec | null;
+}
+
+/** What a request, or a connection that is not opened, is; `tls` is one that passes through unopened. */
+export const ROUTE_PROTOCOLS = ['grpc', 'grpc_web', 'websocket', 'http', 'tcp', 'tls'] as const;
+export type RouteProtocol = (typeof ROUTE_PROTOCOLS)[number];
+
+/** The first route that matches says where an exchange goes. Each list names alternatives; an empty one matches all. */
+export interface RouteSpec {
+  readonly protocols: readonly RouteProtocol[];
+  /** What TLS clients named: in lower case, `*.example` for one or more labels before `example`. */
+  readonly sni: readonly string[];
+  /** `:authority` or Host without its port: as for `sni`. */
+  readonly hosts: readonly string[];
+  readonly upstream: string;
 }
 
 /** What a peer may make us hold or do: see the README's table of limits. */
@@ -196,12 +264,27 @@ export interface Limits {
   readonly idleTimeout: number;
   /** Request bytes kept for a retry, per exchange. */
   readonly replayBuffer: number;
+  /** HTTP/1.1: bytes of pipelined requests that are read ahead while one is being answered. */
+  readonly pipelineBuffer: number;
   /** All that waits in the process: slabs, held DATA, replay buffers. */
   readonly bufferBudget: number;
 }
 
+/** HTTP/1.1 and WebSocket; TCP whose server speaks first and then echoes. */
+export const DEMO_KINDS = ['web', 'echo'] as const;
+
+/** A server to try the gateway with, inside its process. */
+export interface DemoServerSpec {
+  readonly kind: (typeof DEMO_KINDS)[number];
+  readonly host: string;
+  readonly port: number;
+  /** PEM texts; null: clear text. */
+  readonly tls: { readonly certificate: string; readonly key: string } | null;
+}
+
 export interface Snapshot {
   readonly listeners: readonly ListenerSpec[];
+  readonly routes: readonly RouteSpec[];
   readonly upstreams: ReadonlyMap<string, UpstreamSpec>;
   readonly limits: Limits;
   readonly drainTimeout: number;
@@ -209,7 +292,26 @@ export interface Snapshot {
   readonly admin: { readonly host: string; readonly port: number } | null;
   /** Demo engines to run inside the process: `host:port` each. */
   readonly demoEngines: readonly string[];
+  readonly demoServers: readonly DemoServerSpec[];
 }
+
+/** All but what every listener has to say for itself. */
+export const DEFAULT_LISTENER: Omit<ListenerSpec, 'name' | 'host' | 'port' | 'upstream'> = {
+  protocols: PROTOCOLS,
+  sniffTimeout: 10_000,
+  serverFirstDelay: 0,
+  proxyProtocol: 'off',
+  tls: [],
+  allow: [],
+  deny: [],
+  tunnelIdleTimeout: 3_600_000,
+  websocket: true,
+  connect: null,
+  grpcWeb: null,
+  maxConnections: 10_000,
+  trustedProxies: [],
+  retry: null,
+};
 
 export const DEFAULT_LIMITS: Limits = {
   maxConcurrentStreams: 100,
@@ -230,6 +332,7 @@ export const DEFAULT_LIMITS: Limits = {
   handshakeTimeout: 10_000,
   idleTimeout: 3_600_000,
   replayBuffer: 64 * 1024,
+  pipelineBuffer: 64 * 1024,
   bufferBudget: 256 * 1024 * 1024,
 };
 
@@ -247,12 +350,13 @@ export const DEFAULT_UPSTREAM: Omit<UpstreamSpec, 'name' | 'endpoints'> = {
   protocol: 'h2',
   draining: [],
   tls: null,
+  proxyProtocol: 'off',
   resolveInterval: 30_000,
   mode: 'strict',
   overflowFactor: 5,
   exclusive: false,
   minConnections: 0,
-  maxConnections: 8,
+  maxConnections: null,
   maxStreamsPerConnection: 100,
   maxStreams: 0,
   connectTimeout: 5_000,

@@ -6,6 +6,8 @@ import { hint, nearest } from './suggest.ts';
 interface Flag {
   /** What stands for its value in the help; a flag without one is a switch. */
   readonly value?: string;
+  /** Given again it counts anew, so that `npm start -- --config FILE` goes before the script's own; otherwise that is a mistake. */
+  readonly replaceable?: true;
   readonly required?: true;
   readonly help: string;
 }
@@ -20,7 +22,7 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   serve: {
     summary: 'run the gateway that a file describes',
-    flags: { config: { value: 'FILE', required: true, help: 'the configuration, in YAML' } },
+    flags: { config: { value: 'FILE', required: true, replaceable: true, help: 'the configuration, in YAML' } },
     more: () => 'SIGTERM and SIGINT drain, a second one ends at once.\n',
   },
   check: {
@@ -96,11 +98,11 @@ function parseCommand(name: string, command: Command, args: string[]): Parsed {
       const names = Object.keys(known).map((each) => `--${each}`);
       return mistake(name, `unknown flag ${rawName} (${hint(rawName, names)})`);
     }
-    const wanted = known[flag]!.value;
+    const { value: wanted, replaceable } = known[flag]!;
     if (wanted === undefined && value !== undefined) return mistake(name, `${rawName} takes no value`);
     const isMissing = value === undefined || (!token.inlineValue && value.startsWith('-'));
     if (wanted !== undefined && isMissing) return mistake(name, `${rawName} needs a value (${rawName} ${wanted})`);
-    if (flag in flags) return mistake(name, `${rawName} is given twice`);
+    if (flag in flags && !replaceable) return mistake(name, `${rawName} is given twice`);
     flags[flag] = value ?? 'true';
   }
   if ('help' in flags) return { kind: 'help', text: commandHelp(name, command) };
@@ -168,6 +170,6 @@ function referenceText(): string {
       [key, `${help.replaceAll('`', '')} (${type}; ${fallback || 'has defaults'})`] as const,
   );
   return `Keys of the file (type; default):\n${table(rows)}
-Scalars outside listeners and upstreams also come from the environment: FRAMEWAY_LOG_LEVEL for log.level.
+Scalars outside listeners, routes and upstreams also come from the environment: FRAMEWAY_LOG_LEVEL for log.level.
 `;
 }

@@ -2,7 +2,7 @@
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import type { ListenerSpec, Snapshot, UpstreamSpec } from '../snapshot.ts';
-import { formatAddress } from './address.ts';
+import { formatAddress, type Address } from './address.ts';
 import { Cursor } from './cursor.ts';
 import { overlay, variableFor, variables, type Environment } from './environment.ts';
 import { readText } from './files.ts';
@@ -62,7 +62,7 @@ export interface ProxyOptions {
   readonly admin?: string | undefined;
 }
 
-/** `frameway proxy`: one listener at `from`, one upstream with the one endpoint `to`. Flags go before the environment. */
+/** `frameway proxy`: one listener at `from`, one upstream with the one endpoint `to`, which speaks as its clients do. Flags go before the environment. */
 export function snapshotForProxy(
   from: string,
   to: string,
@@ -76,7 +76,10 @@ export function snapshotForProxy(
     mapFrom(flags, Object.fromEntries(Object.entries(fields).flatMap(([k, { node }]) => (node ? [[k, node]] : []))));
   const name = { node: scalarFrom(flags, 'default') };
   const listener = map({ address: flag('from', from), upstream: name });
-  const upstream = map({ endpoints: { node: listFrom(flags, [scalarFrom(placeOf('--to'), to)]) } });
+  const upstream = map({
+    protocol: { node: scalarFrom(flags, 'same') },
+    endpoints: { node: listFrom(flags, [scalarFrom(placeOf('--to'), to)]) },
+  });
   const log = map({
     level: flag('log-level', options.logLevel),
     access: flag('access-log', options.accessLog === undefined ? undefined : String(options.accessLog)),
@@ -114,14 +117,16 @@ const failed = (mistakes: Mistake[]): Loaded => ({
   mistakes: mistakes.sort(byPlace).map(renderMistake),
 });
 
-function toSnapshot({ listeners, upstreams, demoEngines, ...rest }: Settings): Snapshot {
+function toSnapshot({ listeners, upstreams, demoEngines, demoServers, ...rest }: Settings): Snapshot {
+  // Demos want a host, and `:9001` means every one.
+  const everywhere = ({ host, port }: Address): Address => ({ host: host || '0.0.0.0', port });
   return {
     ...rest,
     listeners: listeners.map(({ address, ...listener }): ListenerSpec => {
       return { ...listener, ...address, name: listener.name || formatAddress(address) };
     }),
     upstreams: new Map([...upstreams].map(([name, upstream]): [string, UpstreamSpec] => [name, { ...upstream, name }])),
-    // An engine wants a host, and `:9001` means every one.
-    demoEngines: demoEngines.map(({ host, port }) => formatAddress({ host: host || '0.0.0.0', port })),
+    demoEngines: demoEngines.map((address) => formatAddress(everywhere(address))),
+    demoServers: demoServers.map(({ address, ...server }) => ({ ...server, ...everywhere(address) })),
   };
 }

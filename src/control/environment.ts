@@ -1,4 +1,4 @@
-/** `FRAMEWAY_LOG_LEVEL=debug`: variables that stand in for scalars outside `listeners` and `upstreams`. */
+/** `FRAMEWAY_LOG_LEVEL=debug`: variables that stand in for scalars outside `listeners`, `routes` and `upstreams`. */
 import type { Row } from './schema.ts';
 import { hint } from './suggest.ts';
 import { mapFrom, placeOf, scalarFrom, type MapNode, type Mistake, type Node } from './tree.ts';

@@ -14,7 +14,7 @@ export const health = orOnly(
   object(
     'health',
     {
-      kind: { reader: oneOf(['grpc', 'http', 'tcp']), help: 'grpc.health.v1, a GET over HTTP/2, or a connect alone' },
+      kind: { reader: oneOf(['grpc', 'http', 'tcp']), help: 'grpc.health.v1, a GET, or a connect alone' },
       service: {
         reader: service,
         fallback: { value: '', shown: 'the whole server' },

@@ -73,6 +73,17 @@ export function list<T>(item: Reader<T>, { min = 0, unique }: ListRules<T> = {})
   return { type: `list of ${item.type}`, read, ...(inside && { inside }) };
 }
 
+/** A list without doubles, or the one item that it would hold. */
+export function oneOrMore<T>(item: Reader<T>): Reader<readonly (T | undefined)[]> {
+  const several = list(item, { min: 1, unique: String });
+  const read = (at: Cursor) => {
+    if (at.node.kind === 'list') return several.read(at);
+    const one = item.read(at);
+    return one === undefined ? undefined : [one];
+  };
+  return { type: `${item.type}, or a list`, read };
+}
+
 /** A map of names to things of one kind. */
 export function named<T>(
   item: Reader<T>,

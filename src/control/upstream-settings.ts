@@ -1,5 +1,5 @@
 /** Every key of an upstream. The defaults are those of the snapshot. */
-import { DEFAULT_UPSTREAM, type EndpointSpec } from '../snapshot.ts';
+import { DEFAULT_UPSTREAM, UPSTREAM_PROTOCOLS, type EndpointSpec, type UpstreamSpec } from '../snapshot.ts';
 import { parseEndpoint, parseTarget } from './address.ts';
 import { affinity, balance } from './balance-settings.ts';
 import { DAY, HOUR, MANY, notLess, SECOND } from './bounds.ts';
@@ -61,7 +61,7 @@ export const upstream = (folder: string) =>
   object(
     'upstream',
     {
-      protocol: field(oneOf(['h2']), D.protocol, 'What its endpoints speak'),
+      protocol: field(oneOf(UPSTREAM_PROTOCOLS), D.protocol, 'What its endpoints speak; same: what the client does'),
       endpoints: {
         reader: list(endpoint, { min: 1, unique: ({ address }) => address }),
         help: 'Each `host:port#weight`, `unix:/path#weight` or a map',
@@ -72,6 +72,11 @@ export const upstream = (folder: string) =>
         help: 'Endpoints that get no new calls',
       },
       tls: { reader: orOff(orOn(tls(folder))), fallback: 'off', help: 'TLS to the endpoints' },
+      proxy_protocol: field(
+        oneOf(['off', 'v1', 'v2']),
+        D.proxyProtocol,
+        'tcp, same: the PROXY header that tells engines who the client is',
+      ),
       resolve_interval: field(duration(SECOND, DAY), D.resolveInterval, 'Names are resolved anew after so long'),
       mode: field(
         oneOf(['strict', 'loose']),
@@ -81,7 +86,11 @@ export const upstream = (folder: string) =>
       overflow_factor: field(decimal(1, 1000), D.overflowFactor, 'loose: capacity may be exceeded up to so many times'),
       exclusive: field(boolean, D.exclusive, 'One call at a time on a session'),
       min_connections: field(integer(0, MAX_CONNECTIONS), D.minConnections, 'Sessions kept open to one endpoint'),
-      max_connections: field(integer(1, MAX_CONNECTIONS), D.maxConnections, 'Sessions to one endpoint'),
+      max_connections: {
+        reader: integer(1, MAX_CONNECTIONS),
+        fallback: { value: D.maxConnections, shown: '8, or 800 where a connection carries one call' },
+        help: 'Sessions to one endpoint',
+      },
       max_streams_per_connection: field(integer(1, MANY), D.maxStreamsPerConnection, 'Calls at a time on one session'),
       max_streams: field(streams, D.maxStreams, 'Calls at a time at one endpoint, exactly'),
       connect_timeout: field(duration(1, HOUR), D.connectTimeout, 'For a connection to stand'),
@@ -117,11 +126,37 @@ export const upstream = (folder: string) =>
       ),
     },
     (draft, at) => {
-      notLess(draft, at, 'max_connections', 'min_connections', String);
+      notLess({ ...draft, maxConnections: mostConnections(draft) }, at, 'max_connections', 'min_connections', String);
+      checkProxyProtocol(draft, at);
+      checkHealth(draft, at);
       checkNames(draft, at);
       checkDraining(draft, at);
     },
   );
+
+type Draft<K extends keyof UpstreamSpec> = { readonly [P in K]: UpstreamSpec[P] | undefined };
+
+/** What `max_connections` comes to. */
+const mostConnections = ({ maxConnections, protocol }: Draft<'maxConnections' | 'protocol'>) =>
+  maxConnections === null ? (protocol === 'h2' ? 8 : 800) : maxConnections;
+
+/** A PROXY header is about a connection, and so about its only client. */
+function checkProxyProtocol({ protocol, proxyProtocol }: Draft<'protocol' | 'proxyProtocol'>, at: Cursor): void {
+  if (!proxyProtocol || proxyProtocol === 'off' || (protocol !== 'h2' && protocol !== 'http1')) return;
+  at.key('proxy_protocol').wrong(`connections of ${protocol} serve many clients`, 'protocol: tcp or same');
+}
+
+interface Asked extends Draft<'protocol'> {
+  readonly health: { readonly kind: string | undefined } | null | undefined;
+}
+
+/** Endpoints are asked in what they speak. */
+function checkHealth({ protocol, health }: Asked, at: Cursor): void {
+  if (health?.kind !== 'grpc' || (protocol !== 'http1' && protocol !== 'tcp')) return;
+  const here = at.key('health');
+  const written = here.has('kind') ? here.key('kind') : here;
+  written.wrong(`there is no gRPC over ${protocol}`, protocol === 'tcp' ? 'tcp' : 'http or tcp');
+}
 
 interface Drained {
   readonly endpoints: readonly (EndpointDraft | undefined)[] | undefined;

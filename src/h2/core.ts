@@ -17,6 +17,8 @@ import type { StreamTable } from './stream-table.ts';
 /** What all sessions of one side of the gateway have in common. */
 export interface SessionContext {
   readonly role: 'server' | 'client';
+  /** Clients may open WebSockets on their streams (RFC 8441). */
+  readonly connectProtocol: boolean;
   readonly limits: Limits;
   readonly counters: Counters;
   readonly wheel: TimerWheel;

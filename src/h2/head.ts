@@ -2,12 +2,14 @@
 import { Field, Token, wellKnown } from '../hpack/field.ts';
 import { grpcStatusOf, isGrpc, RequestHead, ResponseHead } from '../relay/message.ts';
 
-export function parseRequest(fields: Field[]): RequestHead | null {
+/** `extended`: the peer may send `:protocol`, since it was told so. */
+export function parseRequest(fields: Field[], extended = false): RequestHead | null {
   let method: string | null = null;
   let scheme: string | null = null;
   let authority: string | null = null;
   let path: string | null = null;
   let host: string | null = null;
+  let protocol: string | null = null;
   let timeout: string | null = null;
   let contentLength = -1;
   let grpc = false;
@@ -51,14 +53,18 @@ export function parseRequest(fields: Field[]): RequestHead | null {
       case Token.GRPC_TIMEOUT:
         timeout = value;
         break;
+      case Token.PROTOCOL:
+        if (protocol !== null || !extended) return null;
+        protocol = value;
+        break;
       case Token.STATUS:
-      case Token.PROTOCOL: // extended CONNECT is not advertised
         return null;
       default:
     }
   }
   if (defect !== 0 || method === null) return null;
-  if (method === 'CONNECT') {
+  if (protocol !== null && (method !== 'CONNECT' || authority === null)) return null;
+  if (method === 'CONNECT' && protocol === null) {
     // "The ":scheme" and ":path" pseudo-header fields MUST be omitted" (section 8.5)
     if (scheme !== null || path !== null || authority === null) return null;
     return new RequestHead(fields, method, '', authority, contentLength, grpc, timeout);
@@ -71,7 +77,7 @@ export function parseRequest(fields: Field[]): RequestHead | null {
     fields = withAuthority(fields, authority === null);
     authority ??= host;
   }
-  return new RequestHead(fields, method, path, authority ?? '', contentLength, grpc, timeout);
+  return new RequestHead(fields, method, path, authority ?? '', contentLength, grpc, timeout, protocol);
 }
 
 /** `Host` goes, and becomes `:authority` where there is none (section 8.3.1). */

@@ -44,7 +44,7 @@ export class MessageReceiver {
       return;
     }
     // "A stream cannot depend on itself" (RFC 7540 section 5.3.1).
-    const head = dependency === streamId ? null : parseRequest(fields);
+    const head = dependency === streamId ? null : parseRequest(fields, core.context.connectProtocol);
     if (head === null || (end && head.contentLength > 0)) {
       core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
       return;

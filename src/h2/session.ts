@@ -91,10 +91,12 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
       output.reserve(PREFACE.length);
       output.at += PREFACE.copy(output.buffer, output.at);
     }
-    const role: [number, number] = this.server
-      ? [SettingId.MAX_CONCURRENT_STREAMS, limits.maxConcurrentStreams]
-      : [SettingId.ENABLE_PUSH, 0];
-    this.writeSettings([[SettingId.MAX_HEADER_LIST_SIZE, limits.maxHeaderListSize], role]);
+    const settings: [number, number][] = [
+      [SettingId.MAX_HEADER_LIST_SIZE, limits.maxHeaderListSize],
+      this.server ? [SettingId.MAX_CONCURRENT_STREAMS, limits.maxConcurrentStreams] : [SettingId.ENABLE_PUSH, 0],
+    ];
+    if (this.server && this.context.connectProtocol) settings.push([SettingId.ENABLE_CONNECT_PROTOCOL, 1]);
+    this.writeSettings(settings);
     writeWindowUpdate(output, 0, CONNECTION_WINDOW - DEFAULT_WINDOW);
     this.watch.soon();
   }

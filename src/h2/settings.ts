@@ -10,6 +10,8 @@ export const SettingId = {
   INITIAL_WINDOW_SIZE: 0x4,
   MAX_FRAME_SIZE: 0x5,
   MAX_HEADER_LIST_SIZE: 0x6,
+  /** RFC 8441 section 3. */
+  ENABLE_CONNECT_PROTOCOL: 0x8,
 } as const;
 
 export const DEFAULT_WINDOW = 65_535;
@@ -27,6 +29,7 @@ export class PeerSettings {
   initialWindowSize = DEFAULT_WINDOW;
   maxFrameSize = DEFAULT_FRAME_SIZE;
   maxHeaderListSize = Infinity;
+  enableConnectProtocol = false;
   received = false;
 
   /** Takes over the payload of a SETTINGS frame; returns the connection error that it amounts to, or NO_ERROR. */
@@ -74,6 +77,11 @@ export class PeerSettings {
         break;
       case SettingId.MAX_HEADER_LIST_SIZE:
         this.maxHeaderListSize = value;
+        break;
+      case SettingId.ENABLE_CONNECT_PROTOCOL:
+        // "A sender MUST NOT send a SETTINGS_ENABLE_CONNECT_PROTOCOL parameter with the value of 0 after previously sending a value of 1."
+        if (value > 1 || (value === 0 && this.enableConnectProtocol)) return ErrorCode.PROTOCOL_ERROR;
+        this.enableConnectProtocol = value === 1;
         break;
       default: // "An endpoint that receives a SETTINGS frame with any unknown identifier MUST ignore that setting."
     }

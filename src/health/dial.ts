@@ -18,21 +18,26 @@ export function authorityOf(target: Target, tls: UpstreamTlsSpec | null): string
 }
 const bracketed = (host: string): string => (isIPv6(host) ? `[${host}]` : host);
 
-/** Why an engine behind TLS is no use though its handshake succeeded, or null: calls are made to none that has not agreed on h2. */
-export const objection = (alpnProtocol: string | false | null | undefined): Error | null =>
-  alpnProtocol === 'h2' ? null : new Error(`TLS: the engine chose ${alpnProtocol || 'no protocol'} by ALPN, not h2`);
+/** What an engine's connections offer by ALPN; null: nothing. */
+export type Alpn = 'h2' | 'http/1.1' | null;
 
-/** Begins to connect. With TLS, h2 is what it offers; an engine that does not prove its name is an `error`. */
-export function dial(target: Target, tls: UpstreamTlsSpec | null): Socket {
-  const socket = tls === null ? connect(target) : connectTls({ ...target, ...tlsOptions(target, tls) });
+/** Why an engine behind TLS is no use though its handshake succeeded, or null: calls are made to none that has not agreed on h2. */
+export const objection = (alpnProtocol: string | false | null | undefined, alpn: Alpn = 'h2'): Error | null =>
+  alpn !== 'h2' || alpnProtocol === 'h2'
+    ? null
+    : new Error(`TLS: the engine chose ${alpnProtocol || 'no protocol'} by ALPN, not h2`);
+
+/** Begins to connect. An engine that does not prove its name is an `error`. */
+export function dial(target: Target, tls: UpstreamTlsSpec | null, alpn: Alpn = 'h2'): Socket {
+  const socket = tls === null ? connect(target) : connectTls({ ...target, ...tlsOptions(target, tls, alpn) });
   socket.on('error', () => undefined);
   return socket.unref();
 }
 
-function tlsOptions(target: Target, tls: UpstreamTlsSpec): ConnectionOptions {
+function tlsOptions(target: Target, tls: UpstreamTlsSpec, alpn: Alpn): ConnectionOptions {
   const name = tls.serverName !== '' ? tls.serverName : 'host' in target ? target.host : 'localhost';
   return {
-    ALPNProtocols: ['h2'],
+    ...(alpn !== null && { ALPNProtocols: [alpn] }),
     // An address is no server name (RFC 6066), but it can be in the certificate.
     ...(isIP(name) === 0 && { servername: name }),
     checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),

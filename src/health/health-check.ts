@@ -2,22 +2,24 @@
 import { schedule } from '../schedule.ts';
 import type { Cancellable, Schedule } from '../schedule.ts';
 import type { HealthSpec, UpstreamTlsSpec } from '../snapshot.ts';
+import type { Alpn } from './dial.ts';
 import { GrpcProbe } from './grpc-probe.ts';
 import { HttpProbe } from './http-probe.ts';
+import { Http1Probe } from './http1-probe.ts';
 import { answer, failed } from './probe.ts';
 import type { Answer, Probe, Target } from './probe.ts';
 import { TcpProbe } from './tcp-probe.ts';
 import { Thresholds } from './thresholds.ts';
 
-/** The probe that the configuration asks for. Nothing is opened before it is used. */
-export function probeFor(spec: HealthSpec, target: Target, tls: UpstreamTlsSpec | null): Probe {
+/** The probe that the configuration asks for; `alpn`: what calls offer, and so what the engine speaks. Nothing is opened before it is used. */
+export function probeFor(spec: HealthSpec, target: Target, tls: UpstreamTlsSpec | null, alpn: Alpn = 'h2'): Probe {
   switch (spec.kind) {
     case 'grpc':
       return new GrpcProbe(target, tls, spec);
     case 'http':
-      return new HttpProbe(target, tls, spec.path);
+      return alpn === 'h2' ? new HttpProbe(target, tls, spec.path) : new Http1Probe(target, tls, spec.path);
     case 'tcp':
-      return new TcpProbe(target, tls);
+      return new TcpProbe(target, tls, alpn);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { Socket } from 'node:net';
 import type { OnReadOpts } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { PROMPT } from './output.ts';
 
 interface Handle {
@@ -30,7 +31,9 @@ export interface Adopted {
 export function adopt(accepted: Socket, onread: OnReadOpts): Adopted {
   const innards = accepted as unknown as Innards;
   const handle = innards._handle;
-  const direct = handle !== null && typeof handle.readStop === 'function' && 'useUserBuffer' in handle;
+  // A server's TLS socket does not know `onread`.
+  const tcp = handle !== null && !(accepted instanceof TLSSocket);
+  const direct = tcp && typeof handle.readStop === 'function' && 'useUserBuffer' in handle;
   if (direct) {
     handle.readStop();
     handle.reading = false;

@@ -3,6 +3,7 @@
  * every way in which a socket can end is one call of `onClose`.
  */
 import type { OnReadOpts, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { Session } from '../counters.ts';
 import type { Counters } from '../counters.ts';
 import { adopt } from './adopt.ts';
@@ -58,8 +59,16 @@ export class Connection implements TurnTask {
     this.output = new Output(socket, counters, () => this.guard(drained));
   }
 
-  /** A connection over a socket that a listener accepted with `pauseOnConnect` and `allowHalfOpen`. */
-  static accept(accepted: Socket, counters: Counters, handlerOf: (connection: Connection) => ConnectionHandler): void {
+  /**
+   * A connection over a socket that a listener accepted with `pauseOnConnect` and `allowHalfOpen`, or one over TLS; `read` is what
+   * was read from it before.
+   */
+  static accept(
+    accepted: Socket,
+    counters: Counters,
+    handlerOf: (connection: Connection) => ConnectionHandler,
+    read: readonly Buffer[] = [],
+  ): void {
     const remote = { address: accepted.remoteAddress ?? '', port: accepted.remotePort ?? 0 };
     const onread = new OnRead();
     const { socket, early, ended, direct } = adopt(accepted, onread);
@@ -69,7 +78,7 @@ export class Connection implements TurnTask {
     onread.connection = connection;
     connection.begin(handlerOf(connection), direct);
     // The handler may have enough at the first of these.
-    for (const chunk of early) if (!socket.destroyed) connection.deliver(chunk, chunk.length);
+    for (const chunk of [...read, ...early]) if (!socket.destroyed) connection.deliver(chunk, chunk.length);
     if (ended && !socket.destroyed) connection.endOfInput();
     if (!direct && connection.pausedBy === 0) socket.resume();
   }
@@ -126,6 +135,28 @@ export class Connection implements TurnTask {
   destroy(error?: Error): void {
     if (error !== undefined) this.error ??= error;
     this.socket.destroy();
+  }
+  /**
+   * Ends the socket at once, with an RST where there is one: a peer must not take what it got for the whole. Over TLS the missing
+   * close_notify says as much.
+   */
+  reset(): void {
+    const { socket } = this;
+    // libuv refuses to reset a socket whose FIN is on its way, and Node would then forget to close it.
+    const finishing = socket.writableEnded && !socket.writableFinished;
+    const tcp = socket.remoteFamily !== undefined && !(socket instanceof TLSSocket);
+    if (tcp && !finishing && !socket.destroyed) socket.resetAndDestroy();
+    else socket.destroy();
+  }
+
+  /**
+   * Where input has ended: by an RST, and not by the FIN that it was taken for. When an RST comes close behind the last bytes libuv
+   * reports the end without asking for the error; but the kernel no longer knows who the peer was. A peer that resets after its
+   * FIN looks the same.
+   */
+  get wasReset(): boolean {
+    // After a FIN of ours as well it has forgotten for a good reason.
+    return !this.socket.writableEnded && this.remote.port !== 0 && this.socket.remotePort === undefined;
   }
 
   /** The turn is over: a socket that used up its share of it is read again. */

@@ -21,8 +21,8 @@ export type DialTarget = { readonly host: string; readonly port: number } | { re
 export class ClientTls {
   /** What the certificate has to bear, and the SNI unless it is an IP address (RFC 6066 section 3). */
   readonly name: string;
-  /** The one ALPN protocol that is offered, and has to be chosen. */
-  readonly protocol: string;
+  /** The one ALPN protocol that is offered, and `h2` has to be chosen; null: none is. */
+  readonly protocol: string | null;
   readonly verify: boolean;
   readonly context: SecureContext;
   private session: Buffer | undefined;
@@ -31,7 +31,7 @@ export class ClientTls {
    * `host` of the endpoint as configured, '' for a Unix socket: the name where the settings have none. Throws on PEM that
    * cannot be used.
    */
-  constructor(settings: UpstreamTlsSpec, host: string, protocol = 'h2') {
+  constructor(settings: UpstreamTlsSpec, host: string, protocol: string | null = 'h2') {
     this.name = settings.serverName || host || 'localhost';
     this.protocol = protocol;
     this.verify = settings.verify;
@@ -73,11 +73,11 @@ function dialTls(to: DialTarget, onread: OnReadOpts, onReady: () => void, tls: C
     // Node's types do not list these two.
     ...{ onread, allowHalfOpen: true },
     secureContext,
-    ALPNProtocols: [protocol],
     rejectUnauthorized,
     // Node would take the address that is dialled for the name where there is no SNI.
     checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
   };
+  if (protocol !== null) options.ALPNProtocols = [protocol];
   if (isIP(name) === 0) options.servername = name;
   const session = tls.takeSession();
   if (session !== undefined) options.session = session;
@@ -92,8 +92,9 @@ function dialTls(to: DialTarget, onread: OnReadOpts, onReady: () => void, tls: C
   });
   socket.on('session', (ticket: Buffer) => tls.keepSession(ticket));
   socket.once('secureConnect', () => {
-    if (socket.alpnProtocol === protocol) onReady();
-    else socket.destroy(new Error(`TLS: the engine chose ${chosen(socket)} by ALPN, not ${protocol}`));
+    // Servers of HTTP/1.1 that know no ALPN are many.
+    if (socket.alpnProtocol === protocol || (protocol !== 'h2' && !socket.alpnProtocol)) onReady();
+    else socket.destroy(new Error(`TLS: the engine chose ${chosen(socket)} by ALPN, not ${String(protocol)}`));
   });
   return socket;
 }

@@ -1,4 +1,4 @@
-/** One client's connection: its session, and who it is; each request on it becomes an exchange. */
+/** A client's HTTP/2 connection: its session, and its keepalive. */
 import type { Failure } from '../errors.ts';
 import { Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
@@ -10,40 +10,28 @@ import type { Connection } from '../io/connection.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import type { TimerWheel } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
-import { Peer } from '../relay/client-address.ts';
-import type { TrustedProxies } from '../relay/client-address.ts';
-import { Exchange } from '../relay/exchange.ts';
-import type { ExchangeContext } from '../relay/exchange.ts';
-import { isGrpc } from '../relay/message.ts';
 import type { RequestHead } from '../relay/message.ts';
-import { replyLocally } from '../relay/local-reply.ts';
+import type { Client, Reception } from './reception.ts';
+import type { Served } from './served.ts';
 
 /** A socket that is not read cannot be judged: it is looked at again after so long. */
 const LEAST_LOOK = 1000;
 
-export class ClientSession implements SessionOwner {
+export class ClientSession implements SessionOwner, Served {
   readonly connection: Connection;
   readonly session: Session;
-  private readonly exchanges: ExchangeContext;
-  private readonly trusted: TrustedProxies;
-  private readonly peer: Peer;
+  private readonly reception: Reception;
+  private readonly client: Client;
   private readonly gone: () => void;
   private readonly wheel: TimerWheel;
   private readonly ledger: DownstreamKeepalive;
   private readonly pulse: Timer;
 
-  constructor(
-    connection: Connection,
-    context: SessionContext,
-    exchanges: ExchangeContext,
-    trusted: TrustedProxies,
-    gone: () => void,
-  ) {
+  constructor(connection: Connection, context: SessionContext, reception: Reception, client: Client, gone: () => void) {
     this.connection = connection;
-    this.exchanges = exchanges;
-    this.trusted = trusted;
+    this.reception = reception;
+    this.client = client;
     this.gone = gone;
-    this.peer = new Peer(connection.remote.address, trusted);
     this.session = new Session(connection, context, this);
     this.session.start();
     this.wheel = context.wheel;
@@ -53,16 +41,12 @@ export class ClientSession implements SessionOwner {
   }
 
   onRequest(stream: Stream, head: RequestHead, end: boolean): void {
-    const client = this.peer.forward(head, this.trusted);
-    const exchange = new Exchange(this.exchanges, stream, head, end, client);
-    stream.sink = exchange;
-    exchange.begin();
+    this.reception.receive(stream, head, end, this.client);
   }
 
   onRefused(stream: Stream, fields: readonly Field[], failure: Failure): void {
-    const valueOf = (token: number): string => fields.find(({ name }) => name.token === token)?.value ?? '';
-    replyLocally(stream, failure, isGrpc(valueOf(Token.CONTENT_TYPE)), valueOf(Token.METHOD));
-    stream.stop();
+    const method = fields.find(({ name }) => name.token === Token.METHOD)?.value ?? '';
+    this.reception.refuse(stream, failure, fields, method);
   }
 
   onFreed(): void {
@@ -84,6 +68,13 @@ export class ClientSession implements SessionOwner {
   onClosed(): void {
     this.wheel.disarm(this.pulse);
     this.gone();
+  }
+
+  drain(): void {
+    this.session.drain();
+  }
+  abort(failure: Failure): void {
+    this.session.abort(failure);
   }
 
   /** A client that is gone without a word: asked after a silence, sooner while it has calls open. */

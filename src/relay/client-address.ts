@@ -2,50 +2,34 @@
  * Who the client is: the rightmost untrusted `x-forwarded-for` entry if the peer is a trusted proxy, else the peer. What an
  * untrusted peer says of itself is replaced, never appended to.
  */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { makeField, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
+import { AddressBlocks, plainAddress } from './cidr.ts';
 import type { RequestHead } from './message.ts';
 
-/** Addresses that are believed, from `a.b.c.d/n`, `x::y/n` or single addresses. */
-export class TrustedProxies {
-  private readonly list: BlockList | null;
+/** Peers whose word on the client is believed. */
+export { AddressBlocks as TrustedProxies, plainAddress };
 
-  constructor(blocks: readonly string[]) {
-    this.list = blocks.length === 0 ? null : new BlockList();
-    for (const block of blocks) {
-      const [address = '', bits] = block.split('/');
-      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-      if (bits === undefined) this.list?.addAddress(address, family);
-      else this.list?.addSubnet(address, Number(bits), family);
-    }
-  }
-  has(address: string): boolean {
-    const family = this.list === null ? 0 : isIP(address);
-    return family !== 0 && this.list !== null && this.list.check(address, family === 6 ? 'ipv6' : 'ipv4');
-  }
-}
-
-/** An IPv4 address that a dual-stack socket shows as IPv6, as IPv4. */
-export const plainAddress = (address: string): string =>
-  address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-
-const PROTO = makeField('x-forwarded-proto', 'http');
+const PROTOS = { http: makeField('x-forwarded-proto', 'http'), https: makeField('x-forwarded-proto', 'https') };
 
 /** A downstream connection's peer: made once a connection, asked once a request. */
 export class Peer {
   readonly address: string;
   readonly trusted: boolean;
   private readonly forwardedFor: Field;
+  private readonly proto: Field;
 
-  constructor(address: string, trusted: TrustedProxies) {
+  /** `scheme` is what the client used towards us. */
+  constructor(address: string, trusted: AddressBlocks, scheme: 'http' | 'https' = 'http') {
     this.address = plainAddress(address);
     this.trusted = trusted.has(this.address);
+    this.proto = PROTOS[scheme];
     this.forwardedFor = makeField('x-forwarded-for', this.address);
   }
 
   /** Replaces in `head` what it says of the client by what the engine may believe; returns the client's address. */
-  forward(head: RequestHead, proxies: TrustedProxies): string {
+  forward(head: RequestHead, proxies: AddressBlocks): string {
     if (this.trusted) return this.append(head, proxies);
     const { fields } = head;
     for (let i = 0; i < fields.length; i++) {
@@ -54,11 +38,11 @@ export class Peer {
         break;
       }
     }
-    head.fields.push(this.forwardedFor, PROTO);
+    head.fields.push(this.forwardedFor, this.proto);
     return this.address;
   }
 
-  private append(head: RequestHead, proxies: TrustedProxies): string {
+  private append(head: RequestHead, proxies: AddressBlocks): string {
     const { fields } = head;
     const said = fields.filter(({ name }) => name.token === Token.X_FORWARDED_FOR).map(({ value }) => value);
     const chain = said.flatMap((value) => value.split(',')).map((entry) => entry.trim());
@@ -71,7 +55,7 @@ export class Peer {
     }
     head.fields = fields.filter(({ name }) => name.token !== Token.X_FORWARDED_FOR);
     head.fields.push(makeField('x-forwarded-for', [...said, this.address].join(', ')));
-    if (!fields.some(({ name }) => name === PROTO.name)) head.fields.push(PROTO);
+    if (!fields.some(({ name }) => name === this.proto.name)) head.fields.push(this.proto);
     return client;
   }
 }

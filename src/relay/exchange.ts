@@ -25,17 +25,45 @@ import type { RequestHead, ResponseHead } from './message.ts';
 import { pushbackOf, withPreviousAttempts } from './retry.ts';
 import type { RetryPolicy } from './retry.ts';
 
-/** What all exchanges of a listener share. */
-export interface ExchangeContext {
+/** What may be said of exchanges in the configuration. Times are milliseconds, sizes bytes; 0: no limit. */
+export interface ExchangePolicy {
+  /** For all of it. */
+  readonly timeout: number;
+  /** In which nothing moves; of a tunnel, and of any other exchange. */
+  readonly tunnelIdleTimeout: number;
+  readonly idleTimeout: number;
+  /** Of a request's body, and of each gRPC message in it. */
+  readonly maxBody: number;
+  readonly maxMessage: number;
+  /** Makes of a response's fields those that the client gets; null: they are the same. */
+  readonly responseEdits: { apply(fields: readonly Field[]): Field[] } | null;
+  /** Null: only what an engine has certainly not begun is tried again. */
+  readonly retry: RetryPolicy | null;
+}
+
+export const NO_POLICY: ExchangePolicy = {
+  timeout: 0,
+  tunnelIdleTimeout: 0,
+  idleTimeout: 0,
+  maxBody: 0,
+  maxMessage: 0,
+  responseEdits: null,
+  retry: null,
+};
+
+/** Hears of the end of an exchange that it let pass. */
+export interface Passage {
+  over(): void;
+}
+
+/** What all exchanges of a route on a listener share. */
+export interface ExchangeContext extends ExchangePolicy {
   readonly listener: string;
-  readonly upstream: CarrierSource;
   readonly counters: Counters;
   readonly wheel: TimerWheel;
   readonly journal: Journal;
   /** Request bytes kept for another attempt. */
   readonly replayBuffer: number;
-  /** Null: only what an engine has certainly not begun is tried again. */
-  readonly retry: RetryPolicy | null;
 }
 
 /** Time lost here before `grpc-timeout` has to be written anew. */
@@ -47,6 +75,8 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   readonly client: string;
   place: unknown = null;
   private readonly context: ExchangeContext;
+  /** Where it goes; null: nowhere, it is answered here. */
+  private readonly upstream: CarrierSource | null;
   private readonly down: Half;
   private attempt: Attempt | null = null;
   private attempts = 0;
@@ -65,9 +95,17 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private readonly request: KeptRequest;
   private responseBegun = false;
   private responseEnded = false;
+  /** It was to be a tunnel, and is an answer: nobody will read what else the client sends. */
+  private refusedTunnel = false;
   private finished = false;
-  private readonly deadline: Timer | null;
+  private deadline: Timer | null = null;
+  /** By `grpc-timeout`. */
   private readonly timeout: number | null;
+  /** When something last moved, and who looks after it. */
+  private movedAt = 0;
+  private idle: Timer | null = null;
+  /** To be told of the end. */
+  passage: Passage | null = null;
 
   private received = 0;
   private sent = 0;
@@ -76,8 +114,16 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private httpStatus = 0;
   private grpcStatus = -1;
 
-  constructor(context: ExchangeContext, down: Half, head: RequestHead, end: boolean, client: string) {
+  constructor(
+    context: ExchangeContext,
+    upstream: CarrierSource | null,
+    down: Half,
+    head: RequestHead,
+    end: boolean,
+    client: string,
+  ) {
     this.context = context;
+    this.upstream = upstream;
     this.down = down;
     this.head = head;
     this.client = client;
@@ -86,19 +132,22 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.receivedMessages = counted ? new MessageCounter() : null;
     this.sentMessages = counted ? new MessageCounter() : null;
     this.timeout = head.timeout === null ? null : parseTimeout(head.timeout);
-    this.deadline = this.timeout === null ? null : new Timer(() => this.fail(Failures.deadline));
     context.counters.add(Listener.EXCHANGES, 1);
     context.counters.add(Listener.EXCHANGES_OPEN, 1);
   }
 
   /** Sets out for an engine. The downstream half must already know this sink. */
   begin(): void {
-    if (this.head.method === 'CONNECT') {
-      this.fail(Failures.methodNotAllowed);
+    const { context, head } = this;
+    if (context.maxBody > 0 && head.contentLength > context.maxBody) {
+      this.fail(Failures.bodyTooLarge);
       return;
     }
-    if (this.deadline !== null && this.timeout !== null) this.context.wheel.arm(this.deadline, this.timeout);
-    this.context.retry?.called(this.startedAt);
+    const tunnel = head.method === 'CONNECT';
+    const idleTimeout = tunnel ? context.tunnelIdleTimeout : context.idleTimeout;
+    if (this.timeout !== null || (context.timeout > 0 && !tunnel)) this.setDeadline();
+    if (idleTimeout > 0) this.watch(idleTimeout, tunnel ? Failures.tunnelIdle : Failures.idle);
+    context.retry?.called(this.startedAt);
     this.seek();
   }
 
@@ -123,8 +172,19 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       down.sendTrailers(grpcTrailers(failure));
       this.grpcStatus = failure.grpc;
       down.stop();
-    } else down.reset(ErrorCode.INTERNAL_ERROR);
+    } else down.reset(lossCode(head));
     this.finish(this.responseEnded ? null : failure);
+  }
+
+  /** Answers in place of an engine; a HEAD is not sent the body. */
+  answer(fields: readonly Field[], body: Buffer | null = null): void {
+    this.httpStatus = Number(fields[0]!.value);
+    this.responseBegun = this.responseEnded = true;
+    const bodyless = body === null || this.head.method === 'HEAD';
+    this.down.sendHead(fields, bodyless);
+    if (!bodyless) this.down.sendData(body, 0, body.length, true);
+    this.down.stop();
+    this.finish(null);
   }
 
   // --- Caller ------------------------------------------------------------------------------------------------------
@@ -154,6 +214,11 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   onData(buffer: Buffer, from: number, to: number, end: boolean): void {
     if (end) this.request.ended = true;
     this.received += to - from;
+    if (!this.fits) {
+      this.fail(Failures.bodyTooLarge);
+      return;
+    }
+    if (this.idle !== null) this.movedAt = now();
     this.receivedMessages?.read(buffer, from, to);
     if (this.attempt === null) {
       this.request.hold(buffer, from, to);
@@ -212,17 +277,21 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       return;
     }
     this.responseBegun = true;
+    this.refusedTunnel = this.head.method === 'CONNECT' && head.status >= 300;
     this.firstByteAt = now();
     this.httpStatus = head.status;
     this.request.forget();
     this.grpcStatus = grpcStatusNumber(head.grpcStatus);
     this.responseEnded = end;
-    this.down.sendHead(head.fields, end);
+    const { responseEdits } = this.context;
+    const fields = responseEdits === null ? head.fields : responseEdits.apply(head.fields);
+    this.down.sendHead(fields, end, false, head.reason);
     this.finishIfDone();
   }
 
   responseData(buffer: Buffer, from: number, to: number, end: boolean): number {
     this.sent += to - from;
+    if (this.idle !== null) this.movedAt = now();
     this.sentMessages?.read(buffer, from, to);
     if (end) this.responseEnded = true;
     const done = this.down.sendData(buffer, from, to, end);
@@ -264,14 +333,19 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   // --- Attempts ----------------------------------------------------------------------------------------------------
 
   private seek(): void {
-    const carrier = this.context.upstream.acquire(this, this.carrier);
+    if (this.upstream === null) {
+      this.fail(Failures.noRoute);
+      return;
+    }
+    const carrier = this.upstream.acquire(this, this.carrier);
     if (carrier !== null) this.start(carrier);
     else if (!this.finished) this.waiting = true;
   }
 
   private start(carrier: Carrier): void {
-    if (!carrier.accepts(this.head.fields)) {
-      this.fail(Failures.headersTooLarge);
+    const refusal = carrier.refusal(this.head);
+    if (refusal !== null) {
+      this.fail(refusal);
       return;
     }
     this.attempts++;
@@ -287,7 +361,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   }
 
   private abandonAttempt(code: number, failure: Failure | null): void {
-    if (this.waiting) this.context.upstream.cancel(this);
+    if (this.waiting) this.upstream?.cancel(this);
     this.waiting = false;
     this.disarm();
     this.attempt?.cut(code, failure);
@@ -337,15 +411,49 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   // --- The end -----------------------------------------------------------------------------------------------------
 
   private finishIfDone(): void {
-    if (!this.request.ended || !this.responseEnded) return;
+    if (!this.responseEnded) return;
+    if (!this.request.ended) {
+      if (this.refusedTunnel) this.leaveTunnel();
+      return;
+    }
     // What the engine has no window for yet is still under the deadline, and the engine's slow-read timeout.
     if (this.attempt === null || this.attempt.half.flushed) this.finish(null);
+  }
+
+  /** Whether what has come of the request is within its limits. */
+  private get fits(): boolean {
+    const { maxBody } = this.context;
+    return maxBody === 0 || this.received <= maxBody || this.head.method === 'CONNECT';
+  }
+
+  private setDeadline(): void {
+    const { timeout, wheel } = this.context;
+    this.deadline = new Timer(() => this.fail(Failures.deadline));
+    wheel.arm(this.deadline, Math.min(this.timeout ?? Infinity, timeout || Infinity));
+  }
+
+  private watch(patience: number, failure: Failure): void {
+    this.movedAt = this.startedAt;
+    this.idle = new Timer(() => {
+      const rest = this.movedAt + patience - now();
+      if (rest > 0) this.context.wheel.arm(this.idle!, rest);
+      else this.fail(failure);
+    });
+    this.context.wheel.arm(this.idle, patience);
+  }
+
+  private leaveTunnel(): void {
+    this.abandonAttempt(ErrorCode.CANCEL, null);
+    this.down.stop();
+    this.finish(null);
   }
 
   private finish(failure: Failure | null): void {
     if (this.finished) return;
     this.finished = true;
     this.disarm();
+    if (this.idle !== null) this.context.wheel.disarm(this.idle);
+    this.passage?.over();
     this.attempt?.end(failure);
     this.attempt = null;
     this.request.forget();
@@ -367,7 +475,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       path: head.path,
       authority: head.authority,
       listener: context.listener,
-      upstream: context.upstream.name,
+      upstream: this.upstream?.name ?? null,
       peer: this.client,
       endpoint: this.carrier?.endpoint ?? null,
       grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
@@ -383,3 +491,9 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     });
   }
 }
+
+/** What a stream is reset with whose other side is lost: for tunnels RFC 9113 section 8.5 and RFC 8441 section 5 name the codes. */
+const lossCode = ({ method, upgrade }: RequestHead): ErrorCode => {
+  if (method !== 'CONNECT') return ErrorCode.INTERNAL_ERROR;
+  return upgrade === null ? ErrorCode.CONNECT_ERROR : ErrorCode.CANCEL;
+};

@@ -27,6 +27,8 @@ export const encodeMessage = (message: string): string =>
 export class MessageCounter {
   /** Messages that have begun. */
   count = 0;
+  /** Octets of the longest whose prefix has come. */
+  longest = 0;
   /** Octets of the five-octet prefix read so far, and its length field. */
   private prefix = 0;
   private length = 0;
@@ -46,6 +48,7 @@ export class MessageCounter {
       from++;
       if (++this.prefix < 5) continue;
       this.rest = this.length;
+      if (this.length > this.longest) this.longest = this.length;
       this.prefix = 0;
       this.length = 0;
     }

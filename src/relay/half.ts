@@ -8,8 +8,8 @@ import type { Field } from '../hpack/field.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 
 export interface Half {
-  /** The final head of a response, or a 1xx (`informational`). */
-  sendHead(fields: readonly Field[], end: boolean, informational?: boolean): void;
+  /** The final head of a response, or a 1xx (`informational`); `reason` as HTTP/1.1 has it. */
+  sendHead(fields: readonly Field[], end: boolean, informational?: boolean, reason?: string): void;
   /**
    * Sends or holds `buffer[from, to)`, copied before it returns. Returns how many bytes have left so quickly that their
    * sender may send as many again; the rest is announced by the sink's `onSent`.
@@ -58,8 +58,8 @@ export interface HalfSink {
 export interface Carrier {
   /** `host:port` of the endpoint. */
   readonly endpoint: string;
-  /** Whether the engine takes a header list of this size. */
-  accepts(fields: readonly Field[]): boolean;
+  /** What stands against this request at this engine, whichever of its connections carries it; null if nothing does. */
+  refusal(head: RequestHead): Failure | null;
   open(head: RequestHead, end: boolean, sink: HalfSink): Half;
   /** What the next call is judged by, to be handed back at its end: the engine may have changed its ways since it began. */
   readonly term: number;

@@ -2,6 +2,7 @@
 import { GrpcStatus } from '../errors.ts';
 import { makeField, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
+import type { Origin } from './origin.ts';
 
 export class RequestHead {
   /** All fields, pseudo-headers first; the relay may replace the list, never change a field. */
@@ -14,6 +15,10 @@ export class RequestHead {
   readonly grpc: boolean;
   /** Value of `grpc-timeout`, or null. */
   readonly timeout: string | null;
+  /** `:protocol` of an extended CONNECT (RFC 8441 section 4): `websocket`, or our own `tcp` for a connection as such. */
+  readonly upgrade: string | null;
+  /** Set by whoever receives the request. */
+  origin: Origin | null = null;
 
   constructor(
     fields: Field[],
@@ -23,6 +28,7 @@ export class RequestHead {
     contentLength: number,
     grpc: boolean,
     timeout: string | null,
+    upgrade: string | null = null,
   ) {
     this.fields = fields;
     this.method = method;
@@ -31,6 +37,7 @@ export class RequestHead {
     this.contentLength = contentLength;
     this.grpc = grpc;
     this.timeout = timeout;
+    this.upgrade = upgrade;
   }
 }
 
@@ -40,12 +47,15 @@ export class ResponseHead {
   readonly contentLength: number;
   /** The `grpc-status` of a Trailers-Only response, or null. */
   readonly grpcStatus: string | null;
+  /** HTTP/1.1's reason phrase, '' where there is none. */
+  readonly reason: string;
 
-  constructor(fields: Field[], status: number, contentLength: number, grpcStatus: string | null) {
+  constructor(fields: Field[], status: number, contentLength: number, grpcStatus: string | null, reason = '') {
     this.fields = fields;
     this.status = status;
     this.contentLength = contentLength;
     this.grpcStatus = grpcStatus;
+    this.reason = reason;
   }
 }
 

@@ -4,6 +4,7 @@ import { Overload } from '../balance/overload.ts';
 import type { Candidate } from '../balance/picker.ts';
 import { SlowStart } from '../balance/slow-start.ts';
 import { Counters, Endpoint as Count, endpointLayout } from '../counters.ts';
+import type { MetricLabels } from '../counters.ts';
 import { Failures, GrpcStatus } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
@@ -61,6 +62,7 @@ export class Endpoint implements Candidate {
     place: EndpointPlace,
     spec: UpstreamSpec,
     context: SessionContext,
+    labels: MetricLabels,
     placement: Placement,
     owner: PoolOwner,
   ) {
@@ -70,7 +72,7 @@ export class Endpoint implements Candidate {
     this.tls = place.tls;
     this.baseWeight = placement.weighted ? place.weight : 1;
     this.placement = placement;
-    this.counters = new Counters(endpointLayout, { upstream: spec.name, endpoint: place.address });
+    this.counters = new Counters(endpointLayout, { ...labels, endpoint: place.address });
     this.counters.slots[Count.IN_ROTATION] = 1;
     this.keepalive = new KeepalivePolicy(spec.keepalive);
     this.slowStart = new SlowStart(spec.slowStart);
@@ -148,7 +150,7 @@ export class Endpoint implements Candidate {
   }
   /** Its open calls, the oldest first. */
   calls(): OpenCall[] {
-    const calls = this.pool.streams().flatMap(({ sink }) => sink?.describe?.() ?? []);
+    const calls = this.pool.carried().flatMap(({ sink }) => sink?.describe?.() ?? []);
     return calls.sort((a, b) => b.age - a.age);
   }
 

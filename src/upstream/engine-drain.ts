@@ -18,8 +18,8 @@ export class EngineDrain {
   constructor(pool: Pool, deadline: number, random: () => number = Math.random) {
     this.wheel = pool.context.wheel;
     pool.close();
-    this.timers = pool.streams().map((stream) => {
-      const timer = new Timer(() => stream.sink?.onAborted(Failures.engineDraining));
+    this.timers = pool.carried().map((call) => {
+      const timer = new Timer(() => call.sink?.onAborted(Failures.engineDraining));
       this.wheel.arm(timer, deadline * (1 + JITTER * random()));
       return timer;
     });

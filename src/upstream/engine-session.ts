@@ -1,76 +1,59 @@
-/** One connection to an engine: its connect, its session, its keepalive and its place in the pool. It carries requests. */
+/** A connection to an engine that speaks HTTP/2: a session, and its keepalive. */
 import { Endpoint as Count, PING_REASONS } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
-import type { Field } from '../hpack/field.ts';
 import { Session } from '../h2/session.ts';
 import type { SessionOwner } from '../h2/core.ts';
-import { Connection } from '../io/connection.ts';
 import { Keepalive, Look, Opening } from '../h2/keepalive.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
-import type { ConnectionRecord } from '../journal.ts';
-import type { Carrier, Half, HalfSink } from '../relay/half.ts';
+import type { Half, HalfSink } from '../relay/half.ts';
 import type { RequestHead } from '../relay/message.ts';
+import { EngineConnection } from './engine-connection.ts';
+import type { Carried } from './engine-connection.ts';
 import type { Pool } from './pool.ts';
 
 /** While the session is not read, its ledger is not asked. */
 const PAUSED = 1000;
 
-export class EngineSession implements Carrier, SessionOwner {
-  readonly pool: Pool;
+export class EngineSession extends EngineConnection implements SessionOwner {
   readonly session: Session;
-  /** One more than `max_connections`, for the time that it is needed. */
-  readonly overflow: boolean;
-  /** Streams in use; an RST that waits holds its stream. */
-  used = 0;
   /** Streams that it may carry, by all that is known of the engine. */
   private limit = 0;
-  /** When the last stream ended, by the turn's clock. */
-  idleSince = now();
   /** When a stream was opened where none was. */
   private openedAt = 0;
-  /** When it began to take calls. */
-  stoodAt = 0;
-  /** When last asked for a call, it could not be asked whether it lives without a strike. */
-  mute = false;
-  private readonly connection: Connection;
-  private readonly connectTimer: Timer;
-  private readonly ageTimer: Timer;
-  /** What is to be done once it stands, or could not be had. */
-  private readonly settled: ((stands: boolean) => void) | undefined;
   private readonly ledger: Keepalive;
   private readonly pulse: Timer;
-  private state: 'connecting' | 'ready' | 'retired' = 'connecting';
   private spoken = false;
 
-  /** Begins to connect; the pool hears of the outcome. */
   constructor(pool: Pool, overflow: boolean, settled?: (stands: boolean) => void) {
-    this.pool = pool;
-    this.overflow = overflow;
-    this.settled = settled;
-    const { context, endpoint, spec } = pool;
-    this.connectTimer = new Timer(() => this.connectFailed(Failures.connectTimeout, 'connect timed out'));
-    this.ageTimer = new Timer(() => pool.renew(this));
+    super(pool, overflow, settled);
+    const { context, endpoint } = pool;
     this.pulse = new Timer(() => this.look());
     this.ledger = new Keepalive(endpoint.keepalive, now());
-    context.wheel.arm(this.connectTimer, spec.connectTimeout);
-    this.connection = Connection.open(endpoint.target, context.counters, () => this.connected(), endpoint.tls);
     this.session = new Session(this.connection, context, this);
     this.connection.begin(this.session, true);
   }
 
-  get endpoint(): string {
-    return this.pool.endpoint.address;
-  }
-  /** Streams that may be opened now, by the engine's limit and by ours. */
   get room(): number {
     const { session } = this;
     return this.state === 'ready' && !session.dead ? this.limit - session.streamsUsed : 0;
   }
+  get openCalls(): number {
+    return this.session.streams.size;
+  }
+  carried(): readonly Carried[] {
+    return this.session.streams.all();
+  }
 
-  accepts(fields: readonly Field[]): boolean {
-    return this.session.peer.accepts(fields);
+  override get takesTunnels(): boolean {
+    return this.spoken;
+  }
+  refusal(head: RequestHead): Failure | null {
+    const { peer } = this.session;
+    // "A sender MUST NOT" use `:protocol` unless it has received the setting (RFC 8441 section 3).
+    if (head.upgrade !== null && !peer.enableConnectProtocol) return Failures.tunnelRefused;
+    return peer.accepts(head.fields) ? null : Failures.headersTooLarge;
   }
   open(head: RequestHead, end: boolean, sink: HalfSink): Half {
     this.pool.endpoint.counters.add(Count.STREAMS, 1);
@@ -78,15 +61,6 @@ export class EngineSession implements Carrier, SessionOwner {
     this.pool.active++;
     if (this.used++ === 0) this.begin();
     return stream;
-  }
-  answered(ms: number, term: number): void {
-    this.pool.endpoint.answered(ms, term);
-  }
-  get term(): number {
-    return this.pool.endpoint.term;
-  }
-  ended(failure: Failure | null, httpStatus: number, grpcStatus: number, term: number): void {
-    this.pool.endpoint.ended(failure, httpStatus, grpcStatus, term);
   }
 
   /** A call may be opened at once. A session that was silent for long is asked first, and heard of when it answers. */
@@ -112,20 +86,8 @@ export class EngineSession implements Carrier, SessionOwner {
     }
   }
 
-  /** It is to be renewed in so many milliseconds. */
-  age(ms: number): void {
-    if (this.state === 'ready') this.pool.context.wheel.arm(this.ageTimer, ms);
-  }
-
-  /** Takes no more calls: a session says goodbye, and one that does not stand yet is given up. */
-  close(): void {
-    if (this.state !== 'connecting') {
-      this.session.drain();
-      return;
-    }
-    this.end();
-    this.pool.connecting.delete(this);
-    this.connection.destroy();
+  protected leave(): void {
+    this.session.drain();
   }
 
   // --- SessionOwner ------------------------------------------------------------------------------------------------
@@ -169,34 +131,23 @@ export class EngineSession implements Carrier, SessionOwner {
     this.record('keepalive', message);
   }
   onClosed(): void {
-    if (this.state === 'connecting') this.connectFailed(Failures.connectRefused, this.connection.error?.message ?? '');
-    else {
-      // What never spoke was no engine: it is not to be connected to again at once.
-      if (!this.spoken && this.state === 'ready') this.pool.failed(this, Failures.sessionLost);
-      this.retire();
-      this.pool.leaving.delete(this);
-    }
+    // What never spoke was no engine: it is not to be connected to again at once.
+    if (!this.spoken && this.state === 'ready') this.pool.failed(this, Failures.sessionLost);
+    this.gone();
     this.count();
     this.pool.context.wheel.disarm(this.pulse);
     this.pool.freed();
   }
 
-  private connected(): void {
+  protected connected(): void {
     if (this.state !== 'connecting') return;
     this.session.start();
     // A hung process accepts connections, too: after a loss it has to speak first, within the same time.
     if (!this.pool.doubtful) this.stands();
   }
-
-  private stands(): void {
-    const { wheel } = this.pool.context;
-    wheel.disarm(this.connectTimer);
-    this.state = 'ready';
-    this.idleSince = this.stoodAt = now();
-    if (this.pool.spec.maxAge > 0) this.age(this.pool.lifetime);
+  protected override stands(): void {
     this.bound();
-    this.pool.connected(this);
-    this.settled?.(true);
+    super.stands();
   }
 
   private bound(): void {
@@ -204,28 +155,6 @@ export class EngineSession implements Carrier, SessionOwner {
     // Before its SETTINGS an engine is taken at its last word.
     const allowed = received ? maxConcurrentStreams : Math.min(maxConcurrentStreams, this.pool.streamLimit);
     this.limit = Math.min(this.pool.perSession, allowed);
-  }
-
-  private connectFailed(failure: Failure, message: string): void {
-    if (this.state !== 'connecting') return;
-    this.end();
-    this.record('connect_failed', message);
-    this.connection.destroy();
-    this.pool.failed(this, failure);
-    this.settled?.(false);
-  }
-
-  private retire(): void {
-    if (this.state !== 'ready') return;
-    this.end();
-    this.pool.retire(this);
-  }
-
-  private end(): void {
-    this.state = 'retired';
-    const { wheel } = this.pool.context;
-    wheel.disarm(this.connectTimer);
-    wheel.disarm(this.ageTimer);
   }
 
   // --- Keepalive ---------------------------------------------------------------------------------------------------
@@ -276,10 +205,6 @@ export class EngineSession implements Carrier, SessionOwner {
     this.pool.endpoint.counters.add(Count.PINGS, 1);
     this.session.ping();
     this.listen(time);
-  }
-
-  private record(event: ConnectionRecord['event'], message: string): void {
-    this.pool.context.journal.connection({ side: 'upstream', peer: this.endpoint, event, code: null, message });
   }
 
   /** There are streams again: only while there are does the ledger's clock run. */

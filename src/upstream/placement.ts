@@ -11,7 +11,7 @@ import type { BalanceSpec, UpstreamSpec } from '../snapshot.ts';
 import { AffinityTable } from './affinity.ts';
 import { callKey } from './call-key.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { EngineSession } from './engine-session.ts';
+import type { EngineConnection } from './engine-connection.ts';
 import { OutlierDetector } from './outlier.ts';
 import type { EjectionCause, OutlierRecord } from './outlier.ts';
 import { Rotation } from './rotation.ts';
@@ -92,30 +92,35 @@ export class Placement {
   }
 
   /**
-   * A session for the call, or null: then it waits for `wanted`, or for any. `patient`: it may still wait for the one that it is bound
-   * to. After a refusal another session than the one to `avoid` is found, if there can be one.
+   * A session for the call, or null: then it waits for `wanted`, or for any. `waiting`: the one that it has been waiting for;
+   * `patient`: it may still wait for the one that it is bound to. After a refusal another session than the one to `avoid` is found, if there can be one.
    */
-  find(caller: Caller, avoid: EngineSession | null, patient: boolean): EngineSession | null {
+  find(
+    caller: Caller,
+    avoid: EngineConnection | null,
+    waiting: Endpoint | null,
+    patient: boolean,
+  ): EngineConnection | null {
     this.wanted = null;
     this.rotation.judge(this.endpoints, now());
-    if (this.affinity === null) return this.pick(caller, avoid);
+    if (this.affinity === null) return this.pick(caller, avoid, waiting);
     const bound = this.bound(caller, avoid);
     if (bound !== null) {
-      const session = bound.pool.take(null);
+      const session = bound.pool.take(caller.head, null);
       if (session !== null) return session;
       if (patient) {
         this.wanted = bound;
         return null;
       }
     }
-    const session = this.pick(caller, avoid);
+    const session = this.pick(caller, avoid, waiting);
     const key = session === null ? null : this.keyOf(caller);
     if (key !== null) this.affinity.set(key, session!.pool.endpoint, now());
     return session;
   }
 
   /** The endpoint that the call's key binds it to while that is up, or null; after a refusal it goes anywhere. */
-  bound(caller: Caller, avoid: EngineSession | null): Endpoint | null {
+  bound(caller: Caller, avoid: EngineConnection | null): Endpoint | null {
     if (this.affinity === null || avoid !== null) return null;
     const key = this.keyOf(caller);
     const endpoint = key === null ? null : this.affinity.get(key, now());
@@ -139,29 +144,36 @@ export class Placement {
     return null;
   }
 
-  private pick(caller: Caller, avoid: EngineSession | null): EngineSession | null {
+  private pick(caller: Caller, avoid: EngineConnection | null, waiting: Endpoint | null): EngineConnection | null {
+    if (waiting?.pool.solo && waiting.inRotation && waiting.pool.connecting.size > 0) {
+      // A connection is on its way for it.
+      const session = waiting.pool.take(caller.head, avoid);
+      if (session === null) this.wanted = waiting;
+      return session;
+    }
     const picker = this.easing ? this.easer() : this.picker;
     const hash = this.spec.balance.policy === 'consistent_hash' ? this.hashOf(caller) : 0;
     const refused = avoid === null ? null : avoid.pool.endpoint;
     const endpoint = picker.pick(hash, refused);
-    if (endpoint !== null) {
-      const session = endpoint.pool.take(null);
-      if (session !== null) return session;
-      // Its sessions sleep, and are being asked whether they live: another need not wait for that.
-      const other = picker.pick(hash, endpoint);
-      if (other !== null && other !== refused) return other.pool.take(null);
+    if (endpoint === null) return avoid === null ? null : this.again(caller, avoid, refused!);
+    const session = endpoint.pool.take(caller.head, null);
+    if (session !== null) return session;
+    if (endpoint.pool.solo) {
+      this.wanted = endpoint;
       return null;
     }
-    return avoid === null ? null : this.again(avoid, refused!);
+    // Its sessions sleep, and are being asked whether they live: another need not wait for that.
+    const other = picker.pick(hash, endpoint);
+    return other !== null && other !== refused ? other.pool.take(caller.head, null) : null;
   }
 
   /** Nobody but the endpoint that refused: by another session, or, where there can be none, by the same. */
-  private again(avoid: EngineSession, refused: Endpoint): EngineSession | null {
+  private again({ head }: Caller, avoid: EngineConnection, refused: Endpoint): EngineConnection | null {
     if (!refused.inRotation) return null;
-    const other = refused.pool.take(avoid);
+    const other = refused.pool.take(head, avoid);
     if (other !== null || refused.pool.mayConnect) return other;
     for (const { pool } of this.endpoints) if (pool.connecting.size > 0) return null;
-    return refused.pool.take(null);
+    return refused.pool.take(head, null);
   }
 
   /** The picker that follows shares, as long as some endpoint has less than its own. */

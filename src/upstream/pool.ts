@@ -5,12 +5,15 @@
 import { Endpoint as Count } from '../counters.ts';
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
-import type { Stream } from '../h2/stream.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
+import type { RequestHead } from '../relay/message.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
 import { Backoff } from './backoff.ts';
+import type { Carried, EngineConnection } from './engine-connection.ts';
+import { EngineHttp1 } from './engine-http1.ts';
 import { EngineSession } from './engine-session.ts';
+import { EngineTcp } from './engine-tcp.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** Free streams, as a share of a session's, from which on another session is opened before the limit hurts. */
@@ -19,6 +22,10 @@ const SPARE = 0.2;
 const AGE_JITTER = 0.1;
 /** A session that is lost sooner is replaced only after as long, unless a call needs it: milliseconds. */
 const SHORT_LIFE = 1000;
+
+/** Connections at most, where the configuration does not say: for as many calls at a time, roughly. */
+const CONNECTIONS = 8;
+const SOLO_CONNECTIONS = 800;
 
 /** What a pool tells its upstream. */
 export interface PoolOwner {
@@ -32,11 +39,14 @@ export class Pool {
   readonly endpoint: Endpoint;
   readonly spec: UpstreamSpec;
   readonly context: SessionContext;
+  /** A connection carries one call at a time. */
+  readonly solo: boolean;
+  readonly maxConnections: number;
   /** Those that take calls, in the order in which they were opened. */
-  readonly sessions: EngineSession[] = [];
-  readonly connecting = new Set<EngineSession>();
+  readonly sessions: EngineConnection[] = [];
+  readonly connecting = new Set<EngineConnection>();
   /** Those that end with their last call. */
-  readonly leaving = new Set<EngineSession>();
+  readonly leaving = new Set<EngineConnection>();
   /** The endpoint fell silent, or could not be reached: a new session carries calls only once the engine has spoken. */
   doubtful = false;
   /** Streams in use on all sessions, those that take no more calls among them. */
@@ -57,6 +67,8 @@ export class Pool {
     this.spec = spec;
     this.context = context;
     this.owner = owner;
+    this.solo = spec.protocol !== 'h2';
+    this.maxConnections = spec.maxConnections ?? (this.solo ? SOLO_CONNECTIONS : CONNECTIONS);
     this.backoff = new Backoff(spec.backoffMax);
     this.retry = new Timer(() => this.tend());
     this.reaper = new Timer(() => this.reap());
@@ -65,7 +77,7 @@ export class Pool {
 
   /** Streams that one session may carry, as far as we decide. */
   get perSession(): number {
-    return this.spec.exclusive ? 1 : this.spec.maxStreamsPerConnection;
+    return this.solo || this.spec.exclusive ? 1 : this.spec.maxStreamsPerConnection;
   }
   /** Streams that a session carries, by all that is known of the engine. */
   get sessionLimit(): number {
@@ -84,7 +96,8 @@ export class Pool {
   get room(): boolean {
     if (this.active >= this.endpoint.maxStreams) return false;
     for (const session of this.sessions) if (session.room > 0) return true;
-    return false;
+    // A call that a connection has to itself may have one made for it.
+    return this.solo && this.mayConnect;
   }
   /** Neither a session nor one on the way, and nothing against one: not even that all it serves is still on sessions that are going. */
   get cold(): boolean {
@@ -97,7 +110,8 @@ export class Pool {
   }
   /** Neither the number of sessions stands against another, nor a failure a moment ago. */
   private get mayOpen(): boolean {
-    const { mode, maxConnections, overflowFactor } = this.spec;
+    const { maxConnections } = this;
+    const { mode, overflowFactor } = this.spec;
     const most = mode === 'loose' ? Math.floor(maxConnections * overflowFactor) : maxConnections;
     return !this.closed && this.sessions.length + this.connecting.size < most && now() >= this.retryAt;
   }
@@ -108,14 +122,14 @@ export class Pool {
     return free;
   }
 
-  /** The first session with room, so that the others fall idle; not `avoid`. */
-  take(avoid: EngineSession | null): EngineSession | null {
+  /** The first session with room for the call, so that the others fall idle; not `avoid`. */
+  take(head: RequestHead, avoid: EngineConnection | null): EngineConnection | null {
     if (this.active >= this.endpoint.maxStreams) return null;
-    let mute: EngineSession | null = null;
+    let mute: EngineConnection | null = null;
     for (const session of this.sessions) {
       if (session === avoid) continue;
       const { room } = session;
-      if (room <= 0) continue;
+      if (room <= 0 || (head.upgrade !== null && !session.takesTunnels)) continue;
       if (!session.awake()) {
         if (session.mute) mute ??= session;
         continue;
@@ -133,8 +147,8 @@ export class Pool {
 
   /** Begins to connect one session more. */
   connect(): void {
-    const overflow = this.sessions.length + this.connecting.size >= this.spec.maxConnections;
-    this.connecting.add(new EngineSession(this, overflow));
+    const overflow = this.sessions.length + this.connecting.size >= this.maxConnections;
+    this.connecting.add(this.create(overflow));
   }
 
   /** Sees to it that `min_connections` stand; called at the start, after a loss, and when a failed connect may be tried again. */
@@ -162,17 +176,17 @@ export class Pool {
   /** How many streams are open, on whatever session. */
   get open(): number {
     let open = 0;
-    for (const { session } of [...this.sessions, ...this.leaving]) open += session.streams.size;
+    for (const { openCalls } of [...this.sessions, ...this.leaving]) open += openCalls;
     return open;
   }
-  /** These streams. */
-  streams(): Stream[] {
-    return [...this.sessions, ...this.leaving].flatMap(({ session }) => session.streams.all());
+  /** What they carry. */
+  carried(): Carried[] {
+    return [...this.sessions, ...this.leaving].flatMap((session) => session.carried());
   }
 
   // --- What its sessions tell --------------------------------------------------------------------------------------
 
-  connected(session: EngineSession): void {
+  connected(session: EngineConnection): void {
     this.connecting.delete(session);
     this.sessions.push(session);
     this.endpoint.counters.add(Count.SESSIONS, 1);
@@ -191,7 +205,7 @@ export class Pool {
   }
 
   /** No session came of it: for some time none is tried. */
-  failed(session: EngineSession, failure: Failure): void {
+  failed(session: EngineConnection, failure: Failure): void {
     this.connecting.delete(session);
     // What was tried together fails together, and counts once.
     if (now() >= this.retryAt) {
@@ -206,7 +220,7 @@ export class Pool {
   }
 
   /** The session takes no new streams; its open ones may go on. */
-  retire(session: EngineSession): void {
+  retire(session: EngineConnection): void {
     const at = this.sessions.indexOf(session);
     if (at < 0) return;
     this.sessions.splice(at, 1);
@@ -221,7 +235,7 @@ export class Pool {
   }
 
   /** A session has no streams. */
-  idle(session: EngineSession): void {
+  idle(session: EngineConnection): void {
     const patience = this.patience(session);
     if (patience === 0 || (patience < Infinity && !this.reaper.armed)) this.context.wheel.arm(this.reaper, patience);
   }
@@ -238,7 +252,7 @@ export class Pool {
   }
 
   /** The session is old: another takes its place, then it takes its leave. */
-  renew(session: EngineSession): void {
+  renew(session: EngineConnection): void {
     // Only where calls would otherwise find nothing is it worth while to have one more.
     if (this.sessions.length + this.connecting.size > 1 || session.used === 0) session.close();
     else {
@@ -247,20 +261,31 @@ export class Pool {
         // Old is better than none.
         else session.age(Math.max(0, this.retryAt - now()));
       };
-      this.connecting.add(new EngineSession(this, false, settled));
+      this.connecting.add(this.create(false, settled));
     }
   }
 
   // --- Growing and shrinking ---------------------------------------------------------------------------------------
 
+  private create(overflow: boolean, settled?: (stands: boolean) => void): EngineConnection {
+    switch (this.spec.protocol) {
+      case 'http1':
+        return new EngineHttp1(this, overflow, settled);
+      case 'tcp':
+        return new EngineTcp(this, overflow, settled);
+      default:
+        return new EngineSession(this, overflow, settled);
+    }
+  }
+
   private growAhead(): void {
-    if (this.connecting.size > 0 || this.sessions.length >= this.spec.maxConnections) return;
+    if (this.connecting.size > 0 || this.sessions.length >= this.maxConnections) return;
     if (this.spare > 0 && this.free - 1 <= this.spare && this.mayConnect) this.connect();
   }
 
   /** How long a session may be idle: what is more than `max_connections` only until those that wait have had their turn. */
-  private patience(session: EngineSession): number {
-    if (session.overflow && this.sessions.length > this.spec.maxConnections) return 0;
+  private patience(session: EngineConnection): number {
+    if (session.overflow && this.sessions.length > this.maxConnections) return 0;
     return this.spec.idleTimeout || Infinity;
   }
 

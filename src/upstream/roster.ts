@@ -1,6 +1,6 @@
 /** The endpoints of an upstream as they are now: names resolved, each address with its pool and its health check. */
 import { Endpoint as Count } from '../counters.ts';
-import type { Counters } from '../counters.ts';
+import type { Counters, MetricLabels } from '../counters.ts';
 import type { SessionContext } from '../h2/core.ts';
 import { HealthCheck, probeFor } from '../health/health-check.ts';
 import { ClientTls } from '../io/dial.ts';
@@ -10,6 +10,9 @@ import { Endpoint } from './endpoint.ts';
 import type { Placement } from './placement.ts';
 import type { PoolOwner } from './pool.ts';
 import { parseTarget, Resolver } from './resolver.ts';
+
+/** What is offered by ALPN. */
+const ALPN = { h2: 'h2', http1: 'http/1.1', tcp: null, same: null } as const;
 
 /** What the roster tells its upstream. */
 export interface RosterOwner extends PoolOwner {
@@ -36,14 +39,22 @@ export class Roster {
   endpoints: readonly Endpoint[] = [];
   private readonly spec: UpstreamSpec;
   private readonly context: SessionContext;
+  private readonly labels: MetricLabels;
   private readonly placement: Placement;
   private readonly owner: RosterOwner;
   private readonly lines: readonly Line[];
   private readonly checks = new Map<Endpoint, HealthCheck>();
   private started = false;
 
-  constructor(spec: UpstreamSpec, context: SessionContext, placement: Placement, owner: RosterOwner) {
+  constructor(
+    spec: UpstreamSpec,
+    context: SessionContext,
+    labels: MetricLabels,
+    placement: Placement,
+    owner: RosterOwner,
+  ) {
     this.spec = spec;
+    this.labels = labels;
     this.context = context;
     this.placement = placement;
     this.owner = owner;
@@ -89,7 +100,10 @@ export class Roster {
   private line(spec: EndpointSpec): Line {
     const target = parseTarget(spec.address);
     const host = target.kind === 'unix' ? '' : target.host;
-    const line = new Line(spec, this.spec.tls === null ? undefined : new ClientTls(this.spec.tls, host));
+    const line = new Line(
+      spec,
+      this.spec.tls === null ? undefined : new ClientTls(this.spec.tls, host, ALPN[this.spec.protocol]),
+    );
     if (target.kind !== 'name') this.add(line, spec.address);
     else {
       line.resolving = true;
@@ -130,7 +144,7 @@ export class Roster {
     const { weight, maxStreams } = line.spec;
     const most = (maxStreams ?? this.spec.maxStreams) || Infinity;
     const place = { address, target: parseTarget(address), weight, maxStreams: most, tls: line.tls };
-    const endpoint = new Endpoint(place, this.spec, this.context, this.placement, this.owner);
+    const endpoint = new Endpoint(place, this.spec, this.context, this.labels, this.placement, this.owner);
     line.endpoints.set(address, endpoint);
     if (this.spec.draining.includes(address) || this.spec.draining.includes(line.spec.address)) endpoint.drain(0);
     return endpoint;
@@ -142,13 +156,17 @@ export class Roster {
     // An address that a name stood for bears the name in its certificate.
     const tls = line.tls === undefined ? null : { ...this.spec.tls!, serverName: line.tls.name };
     if (health === null || this.checks.has(endpoint)) return;
-    const check = new HealthCheck(probeFor(health, endpoint.target, tls), health, (healthy, reason) => {
-      endpoint.healthy = healthy;
-      this.record(endpoint.address, healthy ? 'healthy' : 'unhealthy', reason);
-      if (healthy) endpoint.begin();
-      this.placement.healthChanged();
-      this.owner.onRoom();
-    });
+    const check = new HealthCheck(
+      probeFor(health, endpoint.target, tls, ALPN[this.spec.protocol]),
+      health,
+      (healthy, reason) => {
+        endpoint.healthy = healthy;
+        this.record(endpoint.address, healthy ? 'healthy' : 'unhealthy', reason);
+        if (healthy) endpoint.begin();
+        this.placement.healthChanged();
+        this.owner.onRoom();
+      },
+    );
     this.checks.set(endpoint, check);
     check.start();
   }

@@ -3,6 +3,7 @@
  * first, bounded in number and in time.
  */
 import { Counters, DURATION_BOUNDS, Upstream as Count, upstreamLayout } from '../counters.ts';
+import type { MetricLabels } from '../counters.ts';
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
@@ -12,7 +13,7 @@ import type { TurnTask } from '../io/turn.ts';
 import type { Caller, Carrier, CarrierSource, OpenCall } from '../relay/half.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { EngineSession } from './engine-session.ts';
+import type { EngineConnection } from './engine-connection.ts';
 import { Placement } from './placement.ts';
 import { Roster } from './roster.ts';
 import type { RosterOwner } from './roster.ts';
@@ -23,6 +24,10 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   readonly counters: Counters;
   private readonly spec: UpstreamSpec;
   private readonly context: SessionContext;
+  /** A connection carries one call at a time. */
+  private readonly solo: boolean;
+  /** Milliseconds that a call waits; where a connection has to be made for it, the time for that on top. */
+  private readonly patience: number;
   private readonly placement: Placement;
   private readonly roster: Roster;
   private readonly waiters: WaitQueue<Caller, Endpoint>;
@@ -34,15 +39,18 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   private cold = true;
   private closed = false;
 
-  constructor(spec: UpstreamSpec, context: SessionContext) {
+  /** `labels` are those of its metrics. */
+  constructor(spec: UpstreamSpec, context: SessionContext, labels: MetricLabels = { upstream: spec.name }) {
     this.name = spec.name;
     this.spec = spec;
     this.context = context;
-    this.counters = new Counters(upstreamLayout, { upstream: spec.name });
+    this.solo = spec.protocol !== 'h2';
+    this.patience = spec.acquireTimeout + (this.solo ? spec.connectTimeout : 0);
+    this.counters = new Counters(upstreamLayout, labels);
     this.waiters = new WaitQueue(spec.maxPending);
     this.placement = new Placement(spec, context.journal, this.counters);
     this.timer = new Timer(() => this.expire());
-    this.roster = new Roster(spec, context, this.placement, this);
+    this.roster = new Roster(spec, context, labels, this.placement, this);
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -60,20 +68,20 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
 
   acquire(caller: Caller, avoid: Carrier | null): Carrier | null {
     if (this.spec.maxActive > 0 && this.active >= this.spec.maxActive) return this.refuse(caller);
-    const session = avoid as EngineSession | null;
+    const session = avoid as EngineConnection | null;
     if (this.cold) this.warm();
     // Nobody passes those that wait for any endpoint.
     const first = this.waiters.undemanding === 0;
-    const carrier = first ? this.placement.find(caller, session, true) : null;
+    const carrier = first ? this.placement.find(caller, session, null, true) : null;
     if (carrier !== null) return carrier;
     const time = now();
-    const { acquireTimeout, affinityWait } = this.spec;
+    const { affinityWait } = this.spec;
     const wanted = first ? this.placement.wanted : this.placement.bound(caller, session);
     if (!this.hope) {
       caller.onUnavailable(this.lastFailure);
       return null;
     }
-    const queued = this.waiters.add(caller, time + acquireTimeout, avoid, wanted, time + affinityWait);
+    const queued = this.waiters.add(caller, time + this.patience, avoid, wanted, time + affinityWait);
     if (!queued) return this.refuse(caller);
     this.counters.add(Count.WAITED, 1);
     this.counters.add(Count.WAITING, 1);
@@ -140,10 +148,10 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
     let wants: Map<Endpoint, number> | null = null;
     for (const waiter of this.waiters) {
       const { caller, avoid, wanted, until } = waiter;
-      const carrier = this.placement.find(caller, avoid as EngineSession | null, wanted !== null);
+      const carrier = this.placement.find(caller, avoid as EngineConnection | null, wanted, wanted !== null);
       if (carrier !== null) {
         this.cancel(caller);
-        const waited = now() - (until - this.spec.acquireTimeout);
+        const waited = now() - (until - this.patience);
         this.counters.observe(Count.WAIT, DURATION_BOUNDS, waited / 1000);
         this.serve(caller, carrier);
       } else if (this.placement.wanted === null) {
@@ -156,6 +164,7 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
         wants ??= new Map();
         const calls = (wants.get(this.placement.wanted) ?? 0) + 1;
         wants.set(this.placement.wanted, calls);
+        waiter.wanted = this.placement.wanted;
         this.growFor(this.placement.wanted, calls);
       }
     }
@@ -182,10 +191,10 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
 
   // --- Growing -----------------------------------------------------------------------------------------------------
 
-  /** Every endpoint without a session gets one: until then it cannot be picked. */
+  /** Every endpoint without a session gets one: until then it cannot be picked. Where each call has its own, it can. */
   private warm(): void {
     this.cold = false;
-    if (this.closed) return;
+    if (this.closed || this.solo) return;
     for (const { pool } of this.endpoints) if (pool.cold) pool.connect();
   }
 
@@ -233,7 +242,9 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   private get hope(): boolean {
     if (this.closed) return false;
     if (this.roster.resolving) return true;
-    for (const { inRotation, pool } of this.endpoints) if (inRotation && pool.alive) return true;
+    for (const { inRotation, pool } of this.endpoints) {
+      if (inRotation && (pool.alive || (pool.solo && pool.mayConnect))) return true;
+    }
     return false;
   }
 

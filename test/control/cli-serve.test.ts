@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectH2, type ClientHttp2Session } from 'node:http2';
@@ -7,11 +6,10 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { GatewayProcess } from './gateway-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'frameway-serve-'));
 after(() => rmSync(folder, { recursive: true }));
-
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FRAMEWAY_')));
 
 /** A server that accepts and says nothing: what takes a port, or an engine that never answers. */
 async function silentServer(): Promise<Server & { port: number }> {
@@ -29,48 +27,6 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return server.port;
-}
-
-class Gateway {
-  readonly child: ChildProcess;
-  private out = '';
-  private err = '';
-  private readonly exited: Promise<unknown[]>;
-
-  constructor(args: string[], env: Record<string, string> = {}) {
-    const argv = ['--import', 'tsx', 'src/cli.ts', ...args];
-    this.child = spawn(process.execPath, argv, {
-      env: { ...environment, ...env },
-    });
-    this.child.stdout?.on('data', (chunk: Buffer) => (this.out += chunk.toString()));
-    this.child.stderr?.on('data', (chunk: Buffer) => (this.err += chunk.toString()));
-    this.exited = once(this.child, 'close');
-  }
-
-  get records(): Record<string, unknown>[] {
-    const lines = this.out.split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  }
-  get messages(): string[] {
-    return this.records.map((record) => String(record['msg']));
-  }
-  get stderr(): string {
-    return this.err;
-  }
-
-  async until(pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const found = this.messages.map((message) => pattern.exec(message)).find((match) => match !== null);
-      if (found) return found;
-      assert.equal(this.child.exitCode, null, this.out + this.err);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  /** The exit code. */
-  async end(): Promise<unknown> {
-    return (await this.exited)[0];
-  }
 }
 
 const file = (text: string): string => {
@@ -105,13 +61,15 @@ upstreams: {asr: {endpoints: ["127.0.0.1:${engine}"]}}
 admin: 127.0.0.1:0
 demo_engines: ["127.0.0.1:${engine}"]
 `);
-  const gateway = new Gateway(['serve', '--config', config]);
+  const gateway = new GatewayProcess(['serve', '--config', config]);
   const [, admin] = await gateway.until(/^admin on (\S+) /);
   const [first, second] = gateway.messages;
   assert.equal(first, `demo engine on 127.0.0.1:${engine}`);
   assert.match(
     second!,
-    new RegExp(`^listening on 127\\.0\\.0\\.1:\\d+ main \\(h2\\), forwarding to asr: 127\\.0\\.0\\.1:${engine}$`),
+    new RegExp(
+      `^listening on 127\\.0\\.0\\.1:\\d+ main \\(h2, http1, tls, tcp\\), forwarding to asr: 127\\.0\\.0\\.1:${engine}$`,
+    ),
   );
   assert.equal(await status(admin!, '/readyz'), 200);
   assert.equal(await status(admin!, '/metrics'), 200);
@@ -123,7 +81,7 @@ demo_engines: ["127.0.0.1:${engine}"]
 
 test('while it drains it lives but is not ready, and a second signal ends it at once', async () => {
   const engine = await silentServer();
-  const gateway = new Gateway([
+  const gateway = new GatewayProcess([
     'proxy',
     '--from',
     '127.0.0.1:0',
@@ -147,7 +105,7 @@ test('while it drains it lives but is not ready, and a second signal ends it at 
 test('the drain ends at its timeout, whatever is still open', async () => {
   const engine = await silentServer();
   const args = ['proxy', '--from', '127.0.0.1:0', '--to', `127.0.0.1:${engine.port}`, '--admin', 'off'];
-  const gateway = new Gateway(args, { FRAMEWAY_DRAIN_TIMEOUT: '300ms' });
+  const gateway = new GatewayProcess(args, { FRAMEWAY_DRAIN_TIMEOUT: '300ms' });
   const [, port] = await gateway.until(/^listening on 127\.0\.0\.1:(\d+)/);
   const session = await hangingCall(port!, engine);
   gateway.child.kill('SIGINT');
@@ -157,14 +115,22 @@ test('the drain ends at its timeout, whatever is still open', async () => {
 
 test('a listener that cannot be bound exits 71 and names the address and the reason', async () => {
   const taken = await silentServer();
-  const gateway = new Gateway(['proxy', '--from', `127.0.0.1:${taken.port}`, '--to', 'localhost:1', '--admin', 'off']);
+  const gateway = new GatewayProcess([
+    'proxy',
+    '--from',
+    `127.0.0.1:${taken.port}`,
+    '--to',
+    'localhost:1',
+    '--admin',
+    'off',
+  ]);
   assert.equal(await gateway.end(), 71);
   assert.match(gateway.stderr, new RegExp(`^frameway: .*127\\.0\\.0\\.1:${taken.port}.*(in use|EADDRINUSE)`));
 });
 
 test('an admin address that is taken exits 71 too', async () => {
   const taken = await silentServer();
-  const gateway = new Gateway([
+  const gateway = new GatewayProcess([
     'proxy',
     '--from',
     '127.0.0.1:0',
@@ -181,7 +147,7 @@ test('an admin address that is taken exits 71 too', async () => {
 });
 
 test('it still ends when nobody reads its log any more', async () => {
-  const gateway = new Gateway(['proxy', '--from', '127.0.0.1:0', '--to', 'localhost:1', '--admin', 'off']);
+  const gateway = new GatewayProcess(['proxy', '--from', '127.0.0.1:0', '--to', 'localhost:1', '--admin', 'off']);
   await gateway.until(/^listening/);
   gateway.child.stdout?.destroy();
   gateway.child.kill('SIGTERM');

@@ -46,13 +46,13 @@ test('a wrong command line exits 64 and says where help is', () => {
 });
 
 test('each mistake on the command line is told with what would be right', () => {
-  assert.equal(mistake(), 'frameway: no command (serve, check, proxy)');
+  assert.equal(mistake(), 'frameway: no command (serve, check, proxy, import)');
   assert.equal(mistake('srve'), 'frameway: unknown command srve (did you mean serve?)');
   assert.equal(mistake('--hlep'), 'frameway: unknown flag --hlep (did you mean --help?)');
   assert.equal(mistake('serve'), 'frameway serve: --config is missing (--config FILE)');
   assert.equal(mistake('serve', 'x.yaml'), 'frameway serve: --config is missing (did you mean --config x.yaml?)');
   assert.equal(mistake('serve', '--config'), 'frameway serve: --config needs a value (--config FILE)');
-  assert.equal(mistake('serve', '--config=a', '--config=b'), 'frameway serve: --config is given twice');
+  assert.equal(mistake('proxy', '--to=a:1', '--to=b:1'), 'frameway proxy: --to is given twice');
   assert.equal(mistake('check'), 'frameway check: FILE is missing (frameway check FILE)');
   assert.equal(mistake('check', 'a', 'b'), 'frameway check: unexpected argument b');
   assert.equal(mistake('proxy', '--from', '--to', 'x:1'), 'frameway proxy: --from needs a value (--from ADDRESS)');
@@ -63,6 +63,11 @@ test('each mistake on the command line is told with what would be right', () => 
   );
 });
 
+test('the last --config counts, so that a script may have one already', () => {
+  const parsed = parseCommandLine(['serve', '--config', 'a.yaml', '--config', 'b.yaml']);
+  assert.deepEqual(parsed, { kind: 'run', command: 'serve', flags: { config: 'b.yaml' }, operand: '' });
+});
+
 test('check says ok and what it found', () => {
   const { status, stdout, stderr } = frameway('check', 'config/gateway.yaml');
   assert.deepEqual([status, stderr], [0, '']);
@@ -70,6 +75,15 @@ test('check says ok and what it found', () => {
     stdout,
     'config/gateway.yaml: ok\n1 listener, 1 upstream, 2 endpoints, 2 demo engines, admin on 127.0.0.1:9901\n',
   );
+});
+
+test('check counts routes where there are some', () => {
+  const file = join(folder, 'routes.yaml');
+  writeFileSync(
+    file,
+    'listeners: [{address: ":1"}]\nroutes: [{upstream: asr}]\nupstreams: {asr: {endpoints: [a:1]}}\nadmin: off\n',
+  );
+  assert.equal(frameway('check', file).stdout, `${file}: ok\n1 listener, 1 route, 1 upstream, 1 endpoint, admin off\n`);
 });
 
 test('check tells every mistake on standard error and exits 78', () => {

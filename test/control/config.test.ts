@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { configReference, loadConfig, readConfig } from '../../src/control/config.ts';
-import { DEFAULT_LIMITS, DEFAULT_UPSTREAM } from '../../src/snapshot.ts';
+import { DEFAULT_LIMITS, DEFAULT_LISTENER, DEFAULT_UPSTREAM } from '../../src/snapshot.ts';
 
 const MIB = 1024 * 1024;
 const surroundings = { environment: {}, memory: 1024 * MIB };
@@ -45,16 +48,14 @@ test('the smallest file gets every default', () => {
   assert.deepEqual(snapshot, {
     listeners: [
       {
+        ...DEFAULT_LISTENER,
         name: '127.0.0.1:8800',
         host: '127.0.0.1',
         port: 8800,
         upstream: 'asr',
-        protocols: ['h2'],
-        maxConnections: 10_000,
-        trustedProxies: [],
-        retry: null,
       },
     ],
+    routes: [],
     upstreams: new Map([
       [
         'asr',
@@ -73,6 +74,7 @@ test('the smallest file gets every default', () => {
     log: { level: 'info', access: false },
     admin: { host: '127.0.0.1', port: 9901 },
     demoEngines: [],
+    demoServers: [],
   });
 });
 
@@ -90,11 +92,12 @@ upstreams:
     max_connections: 3
     max_streams_per_connection: 4
   unused: {endpoints: [a:1]}
-limits: {max_concurrent_streams: 7, max_output: 1MiB, idle_timeout: 1h30m, buffer_budget: 50%, replay_buffer: 0}
+limits: {max_concurrent_streams: 7, max_output: 1MiB, idle_timeout: 1h30m, buffer_budget: 50%, replay_buffer: 0, pipeline_buffer: 1KiB}
 drain_timeout: 1m
 log: {level: debug, access: true}
 admin: off
 demo_engines: [127.0.0.1:9001]
+demo_servers: [{kind: web, address: ":9003"}, {kind: echo, address: "[::1]:9004", tls: off}]
 `;
   const { snapshot, mistakes: found } = readConfig(text, 'f.yaml', surroundings);
   assert.ok(snapshot, found.join('\n'));
@@ -120,9 +123,14 @@ demo_engines: [127.0.0.1:9001]
     [limits.maxConcurrentStreams, limits.maxOutput, limits.idleTimeout, limits.bufferBudget, limits.replayBuffer],
     [7, MIB, 5_400_000, 512 * MIB, 0],
   );
+  assert.equal(limits.pipelineBuffer, 1024);
   assert.deepEqual([snapshot.drainTimeout, snapshot.admin], [60_000, null]);
   assert.deepEqual(snapshot.log, { level: 'debug', access: true });
   assert.deepEqual(snapshot.demoEngines, ['127.0.0.1:9001']);
+  assert.deepEqual(snapshot.demoServers, [
+    { kind: 'web', host: '0.0.0.0', port: 9003, tls: null },
+    { kind: 'echo', host: '::1', port: 9004, tls: null },
+  ]);
 });
 
 test('every limit has a key, and every default is a value that its own reader takes', () => {
@@ -267,6 +275,31 @@ test('no two sockets of the gateway may want one address', () => {
     mistakeIn('demo_engines: [127.0.0.1:9901]'),
     'f.yaml:7:16: demo_engines[0]: 127.0.0.1:9901 is already taken by admin',
   );
+  assert.equal(
+    mistakeIn('demo_engines: ["127.0.0.1:9003"]\ndemo_servers: [{kind: web, address: "127.0.0.1:9003"}]'),
+    'f.yaml:8:37: demo_servers[0].address: 127.0.0.1:9003 is already taken by demo_engines[0]',
+  );
+});
+
+test('a demo server is of a kind that there is, and its certificate has its key', () => {
+  assert.equal(
+    mistakeIn('demo_servers: [{kind: ecko, address: ":1"}]'),
+    'f.yaml:7:23: demo_servers[0].kind: "ecko" is not known here (did you mean echo?)',
+  );
+  const folder = fileURLToPath(new URL('../../fixtures/tls/', import.meta.url));
+  const withKey = (key: string) =>
+    readConfig(
+      `${SMALLEST}demo_servers: [{kind: web, address: ":1", tls: {certificate: raw.pem, key: ${key}}}]`,
+      join(folder, 'f.yaml'),
+      surroundings,
+    );
+  const pem = (name: string) => readFileSync(join(folder, name), 'utf8');
+  const { snapshot } = withKey('raw.key');
+  assert.deepEqual(snapshot?.demoServers[0]?.tls, { certificate: pem('raw.pem'), key: pem('raw.key') });
+  assert.match(
+    withKey('localhost.key').mistakes.join(),
+    /demo_servers\[0\]\.tls\.key: is not the key of the certificate /,
+  );
 });
 
 test('names of listeners are unique, and names are plain', () => {
@@ -288,7 +321,7 @@ test('protocols and trusted proxies are checked each', () => {
   );
   assert.equal(
     mistakeInListener('protocols: []'),
-    'f.yaml:4:16: listeners[0].protocols: the list is empty (at least one h2)',
+    'f.yaml:4:16: listeners[0].protocols: the list is empty (at least one h2 | http1 | tls | tcp)',
   );
   for (const block of ['10.0.0.0/33', '10.0.0/8', '"::1/129"', 'localhost', '10.0.0.0/']) {
     const found = mistakeInListener(`trusted_proxies: [${block}]`);
@@ -315,6 +348,15 @@ test('numbers, durations and sizes stay inside their bounds', () => {
     mistakeIn('limits: {max_output: 1KiB}'),
     'f.yaml:7:22: limits.max_output: "1KiB" is too small (64KiB to 64MiB)',
   );
+  for (const [written, flaw] of [
+    ['1023', 'too small'],
+    ['17MiB', 'too large'],
+  ] as const) {
+    assert.equal(
+      mistakeIn(`limits: {pipeline_buffer: ${written}}`),
+      `f.yaml:7:27: limits.pipeline_buffer: "${written}" is ${flaw} (1KiB to 16MiB)`,
+    );
+  }
   assert.equal(
     mistakeIn('limits: {max_output: 1MB}'),
     'f.yaml:7:22: limits.max_output: "1MB" is not a size (like 64KiB, 1MiB or a number of bytes)',
@@ -333,6 +375,10 @@ test('limits that contradict each other are reported at the one that was written
   assert.equal(
     mistakeIn('limits: {max_queued_answers: 1001}'),
     'f.yaml:7:30: limits.max_queued_answers: 1001 is more than max_queued_answers_hard (1000 or less)',
+  );
+  assert.equal(
+    mistakeIn('limits: {buffer_budget: 4MiB, pipeline_buffer: 5MiB}'),
+    'f.yaml:7:25: limits.buffer_budget: 4MiB is less than pipeline_buffer (5MiB or more)',
   );
   assert.equal(
     mistakeIn('limits: {buffer_budget: 8MiB, max_output: 9MiB}'),

@@ -36,8 +36,10 @@ export const mistakeInUpstream = (more: string, file = 'f.yaml', endpoints?: str
     .replace(`${file}:5:`, '')
     .replace('upstreams.asr.', '');
 
-export const listenerWith = (more: string): ListenerSpec => snapshotOf(fileWith(more, 'listener')).listeners[0]!;
+/** The listener of a file with more keys. `file`: where its relative paths begin. */
+export const listenerWith = (more: string, file?: string): ListenerSpec =>
+  snapshotOf(fileWith(more, 'listener'), file).listeners[0]!;
 
 /** The one mistake in the listener's line 5, without `f.yaml:5:` and `listeners[0].`. */
-export const mistakeInListener = (more: string): string =>
-  mistakeOf(fileWith(more, 'listener')).replace('f.yaml:5:', '').replace('listeners[0].', '');
+export const mistakeInListener = (more: string, file = 'f.yaml'): string =>
+  mistakeOf(fileWith(more, 'listener'), file).replace(`${file}:5:`, '').replace('listeners[0].', '');

@@ -29,6 +29,10 @@ test('every default, written down, is what leaving it out is', () => {
 
 /** What one writes, the field that it sets, and its value in the snapshot. */
 const VALUES: readonly (readonly [string, keyof UpstreamSpec, unknown])[] = [
+  ['protocol: http1', 'protocol', 'http1'],
+  ['protocol: tcp', 'protocol', 'tcp'],
+  ['protocol: same', 'protocol', 'same'],
+  ['proxy_protocol: off', 'proxyProtocol', 'off'],
   ['resolve_interval: 1m', 'resolveInterval', 60_000],
   ['mode: loose', 'mode', 'loose'],
   ['overflow_factor: 1.5', 'overflowFactor', 1.5],
@@ -68,6 +72,9 @@ test('what is written arrives in the snapshot, and changes nothing else', () => 
 
 test('what is out of bounds or of another kind is reported with what would be right', () => {
   const cases: Readonly<Record<string, string>> = {
+    'protocol: http': '15: protocol: "http" is not known here (did you mean http1?)',
+    'protocol: h3': '15: protocol: "h3" is not known here (did you mean h2?)',
+    'proxy_protocol: on': '21: proxy_protocol: "on" is not known here (known: off, v1, v2)',
     'resolve_interval: 1ms': '23: resolve_interval: "1ms" is too small (1s to 1d)',
     'mode: lose': '11: mode: "lose" is not known here (did you mean loose?)',
     'overflow_factor: 0.5': '22: overflow_factor: "0.5" is too small (1 to 1000)',
@@ -107,6 +114,34 @@ test('connections that are kept are among those that are allowed', () => {
     '22: max_connections: 2 is less than min_connections (3 or more)',
   );
   assert.equal(upstreamWith('max_connections: 2\n    min_connections: 2').minConnections, 2);
+});
+
+test('a connection that carries one call has more beside it, unless that is said', () => {
+  assert.equal(upstreamWith('').maxConnections, null);
+  for (const line of ['protocol: http1', 'protocol: tcp', 'protocol: same']) {
+    assert.equal(upstreamWith(`${line}\n    min_connections: 800`).minConnections, 800, line);
+    assert.equal(
+      mistakeInUpstream(`min_connections: 801\n    ${line}`),
+      '22: min_connections: 801 is more than max_connections (800 or less)',
+    );
+  }
+});
+
+test('engines are told who the client is only where a connection has one client', () => {
+  for (const protocol of ['tcp', 'same']) {
+    for (const version of ['v1', 'v2']) {
+      const { proxyProtocol } = upstreamWith(`protocol: ${protocol}\n    proxy_protocol: ${version}`);
+      assert.equal(proxyProtocol, version);
+    }
+  }
+  assert.equal(
+    mistakeInUpstream('proxy_protocol: v2'),
+    '21: proxy_protocol: connections of h2 serve many clients (protocol: tcp or same)',
+  );
+  assert.equal(
+    mistakeInUpstream('proxy_protocol: v1\n    protocol: http1'),
+    '21: proxy_protocol: connections of http1 serve many clients (protocol: tcp or same)',
+  );
 });
 
 test('a key outside its section is told where it belongs', () => {
@@ -253,13 +288,23 @@ test('a kind alone is enough for health, and the rest has its defaults', () => {
   assert.equal(upstreamWith('health: {kind: grpc, service: ""}').health?.service, '');
 });
 
+test('endpoints are asked in what they speak', () => {
+  const http1 = 'there is no gRPC over http1 (http or tcp)';
+  assert.equal(mistakeInUpstream('health: grpc\n    protocol: http1'), `13: health: ${http1}`);
+  assert.equal(mistakeInUpstream('health: {kind: grpc}\n    protocol: http1'), `20: health.kind: ${http1}`);
+  assert.equal(mistakeInUpstream('health: grpc\n    protocol: tcp'), '13: health: there is no gRPC over tcp (tcp)');
+  assert.equal(upstreamWith('health: grpc\n    protocol: same').health?.kind, 'grpc');
+  assert.equal(upstreamWith('health: http\n    protocol: http1').health?.kind, 'http');
+  assert.equal(upstreamWith('health: tcp\n    protocol: tcp').health?.kind, 'tcp');
+});
+
 test('mistakes in health checks are reported where they were written', () => {
   const cases: Readonly<Record<string, string>> = {
     'health: grcp': '13: health: "grcp" is not known here (did you mean grpc?; or off)',
     'health: on': '13: health: "on" is not known here (known: grpc, http, tcp; or off)',
     'health:': '12: health: nothing is not known here (known: grpc, http, tcp; or off)',
     'health: {interval: 5s}':
-      '13: health.kind: is missing (grpc | http | tcp: grpc.health.v1, a GET over HTTP/2, or a connect alone)',
+      '13: health.kind: is missing (grpc | http | tcp: grpc.health.v1, a GET, or a connect alone)',
     'health: {kind: udp}': '20: health.kind: "udp" is not known here (known: grpc, http, tcp)',
     'health: {kind: grpc, service: "a b"}':
       '35: health.service: "a b" is not a service (like asr.Recognizer; empty: the whole server)',

@@ -6,7 +6,7 @@ import { ErrorCode, Failures } from '../../src/errors.ts';
 import type { Failure } from '../../src/errors.ts';
 import { makeField } from '../../src/hpack/field.ts';
 import { TimerWheel } from '../../src/io/timer-wheel.ts';
-import { Exchange } from '../../src/relay/exchange.ts';
+import { Exchange, NO_POLICY } from '../../src/relay/exchange.ts';
 import type { Carrier, Half, HalfSink } from '../../src/relay/half.ts';
 import { grpcStatusOf, RequestHead, ResponseHead } from '../../src/relay/message.ts';
 import { RetryPolicy } from '../../src/relay/retry.ts';
@@ -46,7 +46,7 @@ class Scene {
     const carrier: Carrier = {
       endpoint: 'engine',
       term: 3,
-      accepts: () => true,
+      refusal: () => null,
       open: (_, __, sink) => {
         this.sinks.push(sink);
         return half(this.log);
@@ -59,14 +59,15 @@ class Scene {
     };
     const context = {
       listener: 'test',
-      upstream: { name: 'test', acquire: () => carrier, cancel: () => undefined },
       counters: new Counters(listenerLayout),
       wheel: this.wheel,
       journal: { access: false, exchange: () => undefined, connection: () => undefined },
+      ...NO_POLICY,
       replayBuffer: 1000,
       retry: new RetryPolicy({ ...RETRY, attempts: 2, perTryTimeout }, () => 0),
     };
-    this.client = new Exchange(context, half([]), head, false, '127.0.0.1');
+    const upstream = { name: 'test', acquire: () => carrier, cancel: () => undefined };
+    this.client = new Exchange(context, upstream, half([]), head, false, '127.0.0.1');
     this.client.begin();
   }
 

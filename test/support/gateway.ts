@@ -4,6 +4,7 @@ import type { OpenCall } from '../../src/gateway.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../src/journal.ts';
 import {
   DEFAULT_LIMITS,
+  DEFAULT_LISTENER,
   DEFAULT_UPSTREAM,
   type EndpointSpec,
   type Limits,
@@ -83,26 +84,26 @@ function snapshotOf({ endpoints, neighbour, limits, upstream, listener, snapshot
     ...upstream,
   });
   const on = (name: string): ListenerSpec => ({
+    ...DEFAULT_LISTENER,
     name,
     host: '127.0.0.1',
     port: 0,
     upstream: name,
     protocols: ['h2'],
-    maxConnections: 10_000,
-    trustedProxies: [],
-    retry: null,
     ...listener,
   });
   const upstreams = new Map([['main', spec('main', endpoints)]]);
   if (neighbour) upstreams.set('neighbour', spec('neighbour', neighbour));
   return {
     listeners: [...upstreams.keys()].map(on),
+    routes: [],
     upstreams,
     limits: { ...DEFAULT_LIMITS, ...limits },
     drainTimeout: 2000,
     log: { level: 'silent', access: true },
     admin: null,
     demoEngines: [],
+    demoServers: [],
     ...snapshot,
   };
 }

@@ -81,7 +81,7 @@ test('no call goes to an engine that owes an answer to a PING, and none after it
   };
   await place();
   await clock.pass(20 * SECOND);
-  await until(() => upstream.endpoints[0]!.pool.sessions.every(({ session }) => !session.dead));
+  await until(() => upstream.endpoints[0]!.pool.sessions.every(({ room }) => room > 0));
   await place();
 });
 

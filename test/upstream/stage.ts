@@ -167,6 +167,7 @@ export function bench(
     },
     {
       role: 'client',
+      connectProtocol: false,
       limits: DEFAULT_LIMITS,
       counters: new Counters(sessionLayout),
       wheel,

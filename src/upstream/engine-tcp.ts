@@ -1,0 +1,80 @@
+/** A TCP connection to an engine: it carries one tunnel, and ends with it. */
+import { Endpoint as Count } from '../counters.ts';
+import type { Failure } from '../errors.ts';
+import { now } from '../io/turn.ts';
+import type { Half, HalfSink } from '../relay/half.ts';
+import type { RequestHead } from '../relay/message.ts';
+import { RawHalf } from '../tunnel/raw-half.ts';
+import { EngineConnection } from './engine-connection.ts';
+import type { Carried } from './engine-connection.ts';
+import type { Pool } from './pool.ts';
+import { writeProxyHeader } from './proxy-header.ts';
+
+export class EngineTcp extends EngineConnection {
+  private readonly half: RawHalf;
+  private taken = false;
+
+  constructor(pool: Pool, overflow: boolean, settled?: (stands: boolean) => void) {
+    super(pool, overflow, settled);
+    this.half = new RawHalf(this.connection, pool.context, { opening: true }, () => this.closed());
+    this.connection.begin(this.half, true);
+  }
+
+  get room(): number {
+    return this.state === 'ready' && !this.taken ? 1 : 0;
+  }
+  get openCalls(): number {
+    return this.used;
+  }
+  carried(): readonly Carried[] {
+    return this.taken ? [this.half] : [];
+  }
+  refusal(): Failure | null {
+    return null;
+  }
+  awake(): boolean {
+    return true;
+  }
+
+  open(head: RequestHead, end: boolean, sink: HalfSink): Half {
+    this.pool.endpoint.counters.add(Count.STREAMS, 1);
+    this.taken = true;
+    this.used = 1;
+    this.pool.active++;
+    this.introduce(head);
+    this.half.sink = sink;
+    if (end) this.half.sendData(NOTHING, 0, 0, true);
+    return this.half;
+  }
+
+  /** Says who the client is, before the first of its bytes. */
+  private introduce({ origin }: RequestHead): void {
+    const { proxyProtocol } = this.pool.spec;
+    if (proxyProtocol === 'off' || origin === null) return;
+    const header = writeProxyHeader(proxyProtocol, origin.source, origin.destination);
+    const { output } = this.connection;
+    output.reserve(header.length);
+    output.at += header.copy(output.buffer, output.at);
+  }
+
+  protected connected(): void {
+    if (this.state !== 'connecting') return;
+    this.pool.spoke();
+    this.stands();
+  }
+  protected leave(): void {
+    if (!this.taken) this.connection.destroy();
+  }
+
+  private closed(): void {
+    if (this.used === 1) {
+      this.used = 0;
+      this.pool.active--;
+      this.idleSince = now();
+    }
+    this.gone();
+    this.pool.freed();
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
