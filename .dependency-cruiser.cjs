@@ -67,8 +67,14 @@ module.exports = {
     above(
       'route-knows-heads-alone',
       '^src/route/',
-      '^src/(io|h2|http1|balance|health|tunnel|upstream|listener|control|demo)/',
+      '^src/(h2|http1|balance|health|tunnel|upstream|listener|control|demo)/',
       'It looks at heads, and finds engines through CarrierSource.',
+    ),
+    above(
+      'filter-knows-heads-alone',
+      '^src/filter/',
+      '^src/(io/(connection|output|adopt|dial)|h2|http1|balance|health|tunnel|route|upstream|listener|control|demo)',
+      'It looks at heads.',
     ),
     above('upstream-apart', '^src/upstream/', '^src/(route|listener|control|demo)/', 'Reached through CarrierSource.'),
     above(
@@ -81,8 +87,8 @@ module.exports = {
     above(
       'control-without-data-path',
       '^src/control/',
-      '^src/(io|hpack|h2|http1|relay|route|tunnel|balance|health|upstream|listener)/',
-      'Stands aside.',
+      '^src/((io|hpack|h2|http1|relay|tunnel|balance|health|upstream|listener)/|route/(?!(path|harmless-regex|header-edits)[.]))',
+      'Stands aside; what is pure in routes says what of them is wrong.',
     ),
     above('product-without-tests', '^src/', '^(test|fixtures|native-bench)/', 'What is shipped stands alone.'),
     {

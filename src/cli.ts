@@ -6,14 +6,16 @@ import { formatAddress } from './control/address.ts';
 import { watchCertificates } from './control/certificates.ts';
 import { parseCommandLine } from './control/commands.ts';
 import { loadConfig, snapshotForProxy, type Loaded } from './control/config.ts';
+import { importFile } from './control/import.ts';
 import { createLog, type Log } from './control/log.ts';
+import { parseQuestion } from './control/route-question.ts';
 import { version } from './control/version.ts';
 import type { DemoServer } from './demo/bind.ts';
 import type { DemoServerSpec, Snapshot } from './snapshot.ts';
 import { formatDuration } from './units.ts';
 
-/** As in sysexits.h. */
-const Exit = { OK: 0, USAGE: 64, BUG: 70, CANNOT_BIND: 71, CONFIG: 78 } as const;
+/** As in sysexits.h, but for 1: no route has what `check --route` asks about. */
+const Exit = { OK: 0, UNSERVED: 1, USAGE: 64, BUG: 70, CANNOT_BIND: 71, CONFIG: 78 } as const;
 
 let log: Log | undefined;
 
@@ -32,9 +34,12 @@ process.on('uncaughtException', (error, origin) => {
 
 async function run(name: string, flags: Readonly<Record<string, string>>, operand: string): Promise<void> {
   switch (name) {
-    case 'check':
-      process.stdout.write(`${operand}: ok\n${summary(accept(loadConfig(operand)))}\n`);
+    case 'check': {
+      const snapshot = accept(loadConfig(operand));
+      if (flags['route'] !== undefined) await tellRoute(snapshot, flags['route']);
+      else process.stdout.write(`${operand}: ok\n${summary(snapshot)}\n`);
       return;
+    }
     case 'proxy': {
       const options = {
         logLevel: flags['log-level'],
@@ -44,8 +49,26 @@ async function run(name: string, flags: Readonly<Record<string, string>>, operan
       await serve(accept(snapshotForProxy(flags['from'] ?? '', flags['to'] ?? '', options)));
       return;
     }
+    case 'import': {
+      const { text, mistakes } = importFile(operand);
+      process.stdout.write(text ?? fail(Exit.CONFIG, mistakes.join('\n')));
+      return;
+    }
     default:
       await serve(accept(loadConfig(flags['config'] ?? '')));
+  }
+}
+
+async function tellRoute(snapshot: Snapshot, line: string): Promise<void> {
+  const question = parseQuestion(line);
+  if (typeof question === 'string') fail(Exit.USAGE, `frameway check: --route: ${question}`);
+  const { answerRoute } = await import('./route-answer.ts');
+  try {
+    const { text, served } = answerRoute(snapshot, question);
+    process.stdout.write(`${text}\n`);
+    process.exitCode = served ? Exit.OK : Exit.UNSERVED;
+  } catch (error) {
+    fail(Exit.USAGE, `frameway check: --route: ${reasonOf(error)}`);
   }
 }
 

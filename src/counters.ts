@@ -183,6 +183,13 @@ export const Upstream = {
   ),
 } as const;
 
+/** One instance for each tenant that has a share of an upstream. */
+export const tenantLayout = new Layout();
+export const Tenant = {
+  STREAMS: tenantLayout.counter('frameway_tenant_streams_total', 'Streams that the tenant was given'),
+  STREAMS_OPEN: tenantLayout.gauge('frameway_tenant_streams', 'Streams that the tenant has open now'),
+} as const;
+
 /** One instance for each side of the gateway: sessions towards clients, sessions towards engines. */
 export const sessionLayout = new Layout();
 export const Session = {

@@ -1,6 +1,10 @@
 /** The composition root: builds listeners and upstreams from a snapshot, starts them, and drains them. */
 import { Counters, sessionLayout } from './counters.ts';
 import { Failures } from './errors.ts';
+import { Authenticator } from './filter/authenticate.ts';
+import type { Filter } from './filter/filter.ts';
+import { believedBy, reservedBy, reservedOf, secretsOf } from './filter/reserved-headers.ts';
+import { TenantFilter } from './filter/tenant.ts';
 import type { SessionContext } from './h2/core.ts';
 import { trimPools } from './io/buffer-pool.ts';
 import { budget } from './io/budget.ts';
@@ -9,13 +13,18 @@ import { now } from './io/turn.ts';
 import type { Journal } from './journal.ts';
 import { Listener } from './listener/listener.ts';
 import type { TlsTexts } from './listener/tls-entry.ts';
+import { Duplicates } from './relay/duplicates.ts';
 import type { OpenCall } from './relay/half.ts';
 import { DEFAULT_UPSTREAM } from './snapshot.ts';
-import type { ConnectSpec, ListenerSpec, Snapshot } from './snapshot.ts';
-import { Router } from './route/router.ts';
+import type { ConnectSpec, Snapshot } from './snapshot.ts';
+import { Route } from './route/route.ts';
+import type { RouteParts } from './route/route.ts';
+import { RouteTable } from './route/table.ts';
 import { ForwardProxy } from './tunnel/forward-proxy.ts';
 import { UpstreamByProtocol } from './upstream/by-protocol.ts';
 
+export type { Call, Filter, Identity, Refusal } from './filter/filter.ts';
+export { Failures } from './errors.ts';
 export type { OpenCall } from './relay/half.ts';
 export type { Snapshot } from './snapshot.ts';
 export type { ConnectionRecord, ExchangeRecord, Journal } from './journal.ts';
@@ -52,7 +61,11 @@ const TRIM = 10_000;
 const LAST_WORDS = 1000;
 const POLL = 20;
 
-export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
+/**
+ * A gateway for this configuration, not started. `filters` are an embedding program's own: asked of each request, after those that are
+ * configured.
+ */
+export function createGateway(snapshot: Snapshot, journal: Journal, filters: readonly Filter[] = []): Gateway {
   const wheel = startWheel(now, (error) => {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     journal.connection({ side: 'downstream', peer: 'timer', event: 'bug', code: null, message });
@@ -70,11 +83,14 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
     journal,
   };
   const upstreams = new Map(
-    [...snapshot.upstreams].map(([name, spec]) => [name, new UpstreamByProtocol(spec, engineSide)]),
+    [...snapshot.upstreams].map(([name, spec]) => [
+      name,
+      new UpstreamByProtocol(spec, engineSide, snapshot.tenants?.tenants ?? []),
+    ]),
   );
-  const destinationOf = (listener: ListenerSpec, name: string): UpstreamByProtocol => {
+  const upstreamOf = (name: string): UpstreamByProtocol => {
     const upstream = upstreams.get(name);
-    if (upstream === undefined) throw new Error(`listener ${listener.name}: no upstream ${name}`);
+    if (upstream === undefined) throw new Error(`there is no upstream ${name}`);
     return upstream;
   };
   const proxies: ForwardProxy[] = [];
@@ -83,19 +99,33 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
     proxies.push(proxy);
     return proxy;
   };
+  const once: Duplicates[] = [];
+  const authenticators = new Map([...snapshot.auth].map(([name, spec]) => [name, new Authenticator(spec)]));
+  const parts: RouteParts = {
+    destination: upstreamOf,
+    authenticator: (name) => authenticators.get(name)!,
+    duplicates: ({ duplicates: spec }) => {
+      if (spec === null) return null;
+      const duplicates = new Duplicates(spec, wheel);
+      once.push(duplicates);
+      return duplicates;
+    },
+  };
+  const tenants = snapshot.tenants === null ? [] : [new TenantFilter(snapshot.tenants)];
+  const routes = snapshot.routes.map((spec, index) => new Route(spec, index, parts));
+  const table = new RouteTable(routes.map((route) => ({ match: route.spec.match, route })));
+  const auth = [...snapshot.auth.values()];
+  const reserved = {
+    believed: reservedOf(auth.flatMap(believedBy)),
+    secret: reservedOf(auth.flatMap(secretsOf)),
+    all: reservedOf(auth.flatMap(reservedBy)),
+  };
   const listeners = snapshot.listeners.map((spec) => {
     const forward = spec.connect === null ? null : forwardProxy(spec.connect);
-    const find = (name: string): UpstreamByProtocol => destinationOf(spec, name);
-    const router = new Router(snapshot.routes, spec.upstream, find, forward, spec.websocket);
-    const counters = downstream;
-    return new Listener(spec, router, {
-      role: 'server',
-      connectProtocol: spec.websocket,
-      limits,
-      counters,
-      wheel,
-      journal,
-    });
+    const fallback = spec.upstream === null ? null : upstreamOf(spec.upstream);
+    const connectProtocol = spec.websocket;
+    const context: SessionContext = { role: 'server', connectProtocol, limits, counters: downstream, wheel, journal };
+    return new Listener(spec, { routes, table, fallback, forward, reserved, tenants, filters }, context);
   });
   const trimmer: Timer = new Timer(() => {
     trimPools();
@@ -128,7 +158,7 @@ export function createGateway(snapshot: Snapshot, journal: Journal): Gateway {
     state = 'closed';
     wheel.disarm(trimmer);
     for (const listener of listeners) listener.close();
-    for (const proxy of proxies) proxy.close();
+    for (const each of [...proxies, ...once]) each.close();
     for (const upstream of upstreams.values()) upstream.close();
   }
 

@@ -11,6 +11,10 @@ export interface ExchangeRecord {
   readonly upstream: string | null;
   /** Client address by the rule on trusted proxies. */
   readonly peer: string;
+  /** Null: no route claimed it. */
+  readonly route: string | null;
+  /** Who asked, by token, API key or client certificate. */
+  readonly identity: string | null;
   readonly endpoint: string | null;
   readonly grpcStatus: number | null;
   readonly httpStatus: number | null;

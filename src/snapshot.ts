@@ -1,3 +1,5 @@
+import type { ActionSpec, AuthSpec, LimitsSpec, MatchSpec, PolicySpec, TenantsSpec } from './policy.ts';
+
 /**
  * The immutable view of the configuration that the data path reads. `control/config` makes it from YAML; it is replaced
  * whole on change, and an exchange keeps the one it began with. Durations are milliseconds, sizes are bytes.
@@ -218,6 +220,8 @@ export interface ListenerSpec {
   readonly maxConnections: number;
   /** CIDR blocks whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
+  /** For all its requests, before any route is looked for. */
+  readonly limits: LimitsSpec;
   readonly retry: RetrySpec | null;
 }
 
@@ -225,14 +229,16 @@ export interface ListenerSpec {
 export const ROUTE_PROTOCOLS = ['grpc', 'grpc_web', 'websocket', 'http', 'tcp', 'tls'] as const;
 export type RouteProtocol = (typeof ROUTE_PROTOCOLS)[number];
 
-/** The first route that matches says where an exchange goes. Each list names alternatives; an empty one matches all. */
-export interface RouteSpec {
-  readonly protocols: readonly RouteProtocol[];
-  /** What TLS clients named: in lower case, `*.example` for one or more labels before `example`. */
-  readonly sni: readonly string[];
-  /** `:authority` or Host without its port: as for `sni`. */
-  readonly hosts: readonly string[];
-  readonly upstream: string;
+/** The first route that matches in the order of the file says what becomes of a request. */
+export interface RouteSpec extends PolicySpec {
+  /** In logs and metrics. */
+  readonly name: string;
+  readonly match: MatchSpec;
+  readonly action: ActionSpec;
+  /** Null: nothing but what is certainly not begun; `listener`: what the listener says. */
+  readonly retry: RetrySpec | null | 'listener';
+  /** In place of the upstream's own, for policies that place by it. */
+  readonly hashKey: KeySpec | null;
 }
 
 /** What a peer may make us hold or do: see the README's table of limits. */
@@ -285,6 +291,9 @@ export interface DemoServerSpec {
 export interface Snapshot {
   readonly listeners: readonly ListenerSpec[];
   readonly routes: readonly RouteSpec[];
+  /** By name, as routes refer to them. */
+  readonly auth: ReadonlyMap<string, AuthSpec>;
+  readonly tenants: TenantsSpec | null;
   readonly upstreams: ReadonlyMap<string, UpstreamSpec>;
   readonly limits: Limits;
   readonly drainTimeout: number;
@@ -294,6 +303,26 @@ export interface Snapshot {
   readonly demoEngines: readonly string[];
   readonly demoServers: readonly DemoServerSpec[];
 }
+
+export const NO_LIMITS: LimitsSpec = { allow: [], deny: [], rates: [], concurrency: [], maxBody: 0, maxMessage: 0 };
+
+const NO_EDITS = { remove: [], set: [], add: [] };
+
+/** All but what every route has to say for itself. */
+export const DEFAULT_ROUTE: Omit<RouteSpec, 'name' | 'action'> = {
+  match: { listeners: [], protocols: [], sni: [], hosts: [], path: null, methods: [], headers: [], clients: [] },
+  rewrite: { stripPrefix: null, regex: null, host: null },
+  requestHeaders: NO_EDITS,
+  responseHeaders: NO_EDITS,
+  timeout: 0,
+  idleTimeout: 0,
+  limits: NO_LIMITS,
+  auth: null,
+  permissions: [],
+  duplicates: null,
+  retry: 'listener',
+  hashKey: null,
+};
 
 /** All but what every listener has to say for itself. */
 export const DEFAULT_LISTENER: Omit<ListenerSpec, 'name' | 'host' | 'port' | 'upstream'> = {
@@ -310,6 +339,7 @@ export const DEFAULT_LISTENER: Omit<ListenerSpec, 'name' | 'host' | 'port' | 'up
   grpcWeb: null,
   maxConnections: 10_000,
   trustedProxies: [],
+  limits: NO_LIMITS,
   retry: null,
 };
 

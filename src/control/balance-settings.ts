@@ -29,7 +29,8 @@ export function parseKey(text: string): KeySpec | string {
 
 const formatKey = ({ source, name }: KeySpec) => (name === '' ? source : `${source}:${name}`);
 
-const key = { ...parsed('key', parseKey), show: formatKey };
+/** By what calls are told apart. */
+export const key = { ...parsed('key', parseKey), show: formatKey };
 /** What the seed systems call them. */
 const policy = oneOf(BALANCE_POLICIES, { minConn: 'least_request', randomWeight: 'weighted_random' });
 

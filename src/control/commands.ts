@@ -28,7 +28,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   check: {
     summary: 'check a configuration file and report every mistake',
     operand: 'FILE',
-    flags: {},
+    flags: {
+      route: {
+        value: 'REQUEST',
+        help: "which route has it, and why: 'POST /asr.v1.Recognizer/Stream host=a.example header.x=y client=192.0.2.7'",
+      },
+    },
     more: referenceText,
   },
   proxy: {
@@ -40,6 +45,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       'access-log': { help: 'one line for each exchange' },
       admin: { value: 'ADDRESS', help: 'health and metrics (default 127.0.0.1:9901), or off' },
     },
+  },
+  import: {
+    summary: 'write what another gateway is configured for as a file of this one',
+    operand: 'FILE',
+    flags: {},
+    more: () =>
+      'FILE is a proxy_list of synapsor or a RouteConfig.yaml of rpc-pigeon; what has no equal is a comment.\n',
   },
 };
 
@@ -153,7 +165,7 @@ function generalHelp(): string {
 ${lines}
   frameway COMMAND --help, frameway --version
 
-Exit codes: 0 done, 64 wrong usage, 70 a bug, 71 an address cannot be bound, 78 wrong configuration.
+Exit codes: 0 done, 1 no route (check --route), 64 wrong usage, 70 a bug, 71 an address cannot be bound, 78 wrong configuration.
 `;
 }
 
@@ -170,6 +182,6 @@ function referenceText(): string {
       [key, `${help.replaceAll('`', '')} (${type}; ${fallback || 'has defaults'})`] as const,
   );
   return `Keys of the file (type; default):\n${table(rows)}
-Scalars outside listeners, routes and upstreams also come from the environment: FRAMEWAY_LOG_LEVEL for log.level.
+Scalars outside listeners, routes, upstreams, auth and tenants also come from the environment: FRAMEWAY_LOG_LEVEL for log.level.
 `;
 }

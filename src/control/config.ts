@@ -117,7 +117,7 @@ const failed = (mistakes: Mistake[]): Loaded => ({
   mistakes: mistakes.sort(byPlace).map(renderMistake),
 });
 
-function toSnapshot({ listeners, upstreams, demoEngines, demoServers, ...rest }: Settings): Snapshot {
+function toSnapshot({ listeners, routes, upstreams, demoEngines, demoServers, ...rest }: Settings): Snapshot {
   // Demos want a host, and `:9001` means every one.
   const everywhere = ({ host, port }: Address): Address => ({ host: host || '0.0.0.0', port });
   return {
@@ -125,6 +125,7 @@ function toSnapshot({ listeners, upstreams, demoEngines, demoServers, ...rest }:
     listeners: listeners.map(({ address, ...listener }): ListenerSpec => {
       return { ...listener, ...address, name: listener.name || formatAddress(address) };
     }),
+    routes: routes.map((route, i) => ({ ...route, name: route.name || `routes[${i}]` })),
     upstreams: new Map([...upstreams].map(([name, upstream]): [string, UpstreamSpec] => [name, { ...upstream, name }])),
     demoEngines: demoEngines.map((address) => formatAddress(everywhere(address))),
     demoServers: demoServers.map(({ address, ...server }) => ({ ...server, ...everywhere(address) })),

@@ -1,4 +1,4 @@
-/** `FRAMEWAY_LOG_LEVEL=debug`: variables that stand in for scalars outside `listeners`, `routes` and `upstreams`. */
+/** `FRAMEWAY_LOG_LEVEL=debug`: variables that stand in for scalars of the sections that are not lists or maps of things with names. */
 import type { Row } from './schema.ts';
 import { hint } from './suggest.ts';
 import { mapFrom, placeOf, scalarFrom, type MapNode, type Mistake, type Node } from './tree.ts';
@@ -20,7 +20,7 @@ export const variableFor = (key: string): string => PREFIX + key.replaceAll('.',
 /** The variables that a schema's rows allow: their names and the keys that they stand for. */
 export function variables(rows: readonly Row[]): Map<string, string> {
   const scalars = rows.filter(
-    ({ key, type }) => !/^(listeners|upstreams)\b|\[\]/.test(key) && !type.startsWith('list'),
+    ({ key, type }) => !/^(listeners|routes|upstreams|auth|tenants)\b|\[\]/.test(key) && !type.startsWith('list'),
   );
   const sections = new Set(scalars.flatMap(({ key }) => (key.includes('.') ? [key.split('.')[0]!] : [])));
   return new Map(scalars.filter(({ key }) => !sections.has(key)).map(({ key }) => [variableFor(key), key]));

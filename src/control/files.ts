@@ -9,8 +9,14 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** A file's text, or in a few words why it cannot be read. */
 export function readText(file: string): { readonly text: string } | { readonly reason: string } {
+  const found = readOctets(file);
+  return 'reason' in found ? found : { text: found.octets.toString() };
+}
+
+/** Likewise, of a file that need not be text. */
+export function readOctets(file: string): { readonly octets: Buffer } | { readonly reason: string } {
   try {
-    return { text: readFileSync(file, 'utf8') };
+    return { octets: readFileSync(file) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return { reason: REASONS[code ?? ''] ?? message };

@@ -1,21 +1,22 @@
 /** Every key of a listener. The defaults are those of the snapshot. */
 import { DEFAULT_LISTENER, PROTOCOLS, type Protocol } from '../snapshot.ts';
 import { formatDuration } from '../units.ts';
-import { parseBlock, parseListen } from './address.ts';
+import { parseListen } from './address.ts';
+import { block } from './block.ts';
 import { DAY, HOUR, MANY, notLess } from './bounds.ts';
+import { callLimits, checkIdentified } from './call-limit-settings.ts';
 import type { Cursor } from './cursor.ts';
 import { parseDestination } from './destination.ts';
 import { checkServerNames, serverTls, type ServerTlsDraft } from './listener-tls-settings.ts';
 import { name } from './name.ts';
 import { parseOrigin } from './origin.ts';
-import { boolean, duration, field, integer, mapped, oneOf, orOff, orOn, orZero, parsed, text } from './readers.ts';
+import { boolean, duration, field, integer, mapped, oneOf, orOff, orOn, orZero, parsed } from './readers.ts';
 import { retry } from './retry-settings.ts';
 import { list, object } from './schema.ts';
 
 const D = DEFAULT_LISTENER;
 
 export const listen = parsed('address', parseListen);
-const block = text('CIDR block', 'like 10.0.0.0/8, ::1/128 or 192.0.2.7', parseBlock);
 
 const destination = mapped(parsed('destination', parseDestination), (read) => read.destination);
 const connect = object('connect', {
@@ -89,6 +90,11 @@ export const listener = (folder: string) =>
         fallback: { value: D.trustedProxies, shown: 'none' },
         help: 'Peers whose `x-forwarded-for` and PROXY header are believed',
       },
+      limits: {
+        reader: callLimits,
+        fallback: '',
+        help: 'Who may call, how often, how much; before any route is looked for',
+      },
       retry: { reader: orOff(retry), fallback: 'off', help: 'Answers that are tried again at another endpoint' },
     },
     (draft, at) => {
@@ -96,6 +102,7 @@ export const listener = (folder: string) =>
       checkProtocols(draft, at);
       checkProxies(draft, at);
       checkServerNames(draft.tls ?? [], at.key('tls'));
+      if (draft.limits) checkIdentified(draft.limits, at.key('limits'), 'limits of a route that has auth');
     },
   );
 

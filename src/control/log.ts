@@ -117,6 +117,8 @@ function accessFields(r: ExchangeRecord): object {
     path: printable(r.path),
     authority: printable(r.authority),
     peer: printable(r.peer),
+    ...(r.route !== null && { route: r.route }),
+    ...(r.identity !== null && { identity: printable(r.identity) }),
     listener: r.listener,
     upstream: r.upstream,
     ...(r.endpoint !== null && { endpoint: r.endpoint }),

@@ -1,4 +1,4 @@
-/** What listeners and upstreams are called. */
+/** What listeners, routes, upstreams, tenants and the like are called. */
 import { text } from './readers.ts';
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/;

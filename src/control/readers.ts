@@ -1,7 +1,7 @@
 /** Readers of single values, each with bounds and the words for what would be right; and what may stand in their place. */
 import { formatDuration, formatSize, parseDuration, parsePercent, parseSize } from '../units.ts';
 import type { Cursor } from './cursor.ts';
-import type { Field, Reader } from './schema.ts';
+import type { Field, Reader, Whole } from './schema.ts';
 import { hint } from './suggest.ts';
 import { mapFrom } from './tree.ts';
 
@@ -114,6 +114,17 @@ export const parsed = <T extends object | number>(type: string, parse: (text: st
   },
 });
 
+/** A text that is right as it is. `fault` says what is wrong with one, null: nothing. */
+export const judged = (type: string, fault: (text: string) => string | null): ScalarReader<string> => ({
+  type,
+  show: String,
+  read(at) {
+    const text = at.node.kind === 'scalar' ? at.node.text : null;
+    const wrong = text === null ? 'one value' : fault(text);
+    return text === null || wrong !== null ? at.wrong(`${at.quoted()} is not ${a(type)}`, wrong ?? '') : text;
+  },
+});
+
 /** What a reader returns, in another form; `to` is spared the hole. */
 export const mapped = <A, B>(reader: Reader<A>, to: (draft: A) => B): Reader<B> => ({
   ...reader,
@@ -122,6 +133,21 @@ export const mapped = <A, B>(reader: Reader<A>, to: (draft: A) => B): Reader<B> 
     return draft === undefined ? undefined : to(draft);
   },
 });
+
+/** As `mapped`, where nothing within has a hole: the value is whole, or itself one. */
+export const whole = <A, B>(reader: Reader<A>, to: (read: Whole<A>) => B): Reader<B> => ({
+  ...reader,
+  read(at) {
+    const draft = reader.read(at);
+    return hasHole(draft) ? undefined : to(draft as Whole<A>);
+  },
+});
+
+function hasHole(value: unknown): boolean {
+  if (value === undefined) return true;
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false;
+  return (value instanceof Map ? [...value.values()] : Object.values(value)).some(hasHole);
+}
 
 /** The value, or `off`: null. */
 export const orOff = <T>(inner: Reader<T>): Reader<T | null> => ({

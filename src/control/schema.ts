@@ -35,8 +35,8 @@ export type Shape<F extends Fields> = {
 export type Whole<T> =
   T extends ReadonlyMap<string, infer V>
     ? ReadonlyMap<string, Whole<Exclude<V, undefined>>>
-    : T extends readonly (infer I)[]
-      ? readonly Whole<Exclude<I, undefined>>[]
+    : T extends Uint8Array
+      ? T
       : T extends object
         ? { readonly [K in keyof T]: Whole<Exclude<T[K], undefined>> }
         : T;
@@ -73,15 +73,18 @@ export function list<T>(item: Reader<T>, { min = 0, unique }: ListRules<T> = {})
   return { type: `list of ${item.type}`, read, ...(inside && { inside }) };
 }
 
-/** A list without doubles, or the one item that it would hold. */
-export function oneOrMore<T>(item: Reader<T>): Reader<readonly (T | undefined)[]> {
-  const several = list(item, { min: 1, unique: String });
+/** A list without doubles, or the one item that it would hold. `unique` as of `list`. */
+export function oneOrMore<T>(
+  item: Reader<T>,
+  unique: NonNullable<ListRules<T>['unique']> = String,
+): Reader<readonly (T | undefined)[]> {
+  const several = list(item, { min: 1, unique });
   const read = (at: Cursor) => {
     if (at.node.kind === 'list') return several.read(at);
     const one = item.read(at);
     return one === undefined ? undefined : [one];
   };
-  return { type: `${item.type}, or a list`, read };
+  return { ...item, type: `${item.type}, or a list`, read };
 }
 
 /** A map of names to things of one kind. */

@@ -1,4 +1,6 @@
 /** Every key of the configuration: its type, its default, its bounds, what it means. */
+import type { AuthSpec } from '../policy.ts';
+import { auth } from './auth-settings.ts';
 import { collide, formatAddress, leadsBack } from './address.ts';
 import { DAY } from './bounds.ts';
 import type { Cursor } from './cursor.ts';
@@ -7,9 +9,11 @@ import { limits } from './limit-settings.ts';
 import { listen, listener } from './listener-settings.ts';
 import { checkName } from './name.ts';
 import { boolean, duration, oneOf, orOff } from './readers.ts';
-import { checkCarried, checkReached, route } from './route-settings.ts';
+import { checkReached } from './route-reach.ts';
+import { checkCarried, route, upstreamsOf } from './route-settings.ts';
 import { list, named, object, type Whole } from './schema.ts';
 import { hint } from './suggest.ts';
+import { checkReserved, tenants } from './tenant-settings.ts';
 import { upstream } from './upstream-settings.ts';
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -32,11 +36,17 @@ export const settings = ({ memory, folder }: Context) =>
         help: 'Addresses that accept clients',
       },
       routes: {
-        reader: list(route),
+        reader: list(route, { unique: (item) => item.name }),
         fallback: { value: [], shown: 'none' },
         help: 'What goes where: the first that matches',
       },
       upstreams: { reader: named(upstream(folder), checkName), help: 'Groups of engines' },
+      auth: {
+        reader: named(auth(folder), checkName),
+        fallback: { value: new Map<string, AuthSpec>(), shown: 'none' },
+        help: 'Ways to show who calls, for routes to refer to',
+      },
+      tenants: { reader: orOff(tenants), fallback: 'off', help: 'Callers that share upstreams' },
       limits: { reader: limits(memory), fallback: '', help: 'What a peer may make the gateway hold or do' },
       drain_timeout: { reader: duration(0, DAY), fallback: '30s', help: 'For open calls to end after SIGTERM' },
       log: {
@@ -66,6 +76,8 @@ export const settings = ({ memory, folder }: Context) =>
     (draft, at) => {
       checkBound(draft, at);
       checkForwarding(draft, at);
+      checkReferences(draft, at);
+      checkTenants(draft, at);
       checkEndpoints(draft, at);
     },
   );
@@ -96,24 +108,58 @@ function checkBound({ listeners, admin, demoEngines, demoServers }: Draft, at: C
 /** Upstreams that are named exist, and everything goes somewhere. */
 function checkForwarding({ listeners, routes, upstreams }: Draft, at: Cursor): void {
   const find = (name: string, here: Cursor) => {
-    if (upstreams?.has(name) === false) {
-      here.key('upstream').wrong(`there is no upstream ${JSON.stringify(name)}`, hint(name, [...upstreams.keys()]));
-    }
+    if (upstreams) checkKnown('upstream', name, upstreams, here);
     return upstreams?.get(name);
   };
   for (const [i, item] of (listeners ?? []).entries()) {
     const here = at.key('listeners').index(i);
-    if (item?.upstream) find(item.upstream, here);
+    if (item?.upstream) find(item.upstream, here.key('upstream'));
     if (item?.upstream === null && routes?.length === 0) {
       here.wrongKey('upstream', undefined, 'is missing, and there are no routes (name: where everything goes)');
     }
   }
   for (const [i, item] of (routes ?? []).entries()) {
-    const here = at.key('routes').index(i);
-    const protocol = item?.upstream && find(item.upstream, here)?.protocol;
-    if (protocol) checkCarried(item, protocol, here);
+    for (const [name, here] of upstreamsOf(item?.action, at.key('routes').index(i))) {
+      const protocol = find(name, here)?.protocol;
+      if (protocol && item?.match) checkCarried(item.match, name, protocol, here);
+    }
   }
-  checkReached(routes ?? [], at.key('routes'));
+  checkReached(routes?.map((item) => item?.match) ?? [], at.key('routes'));
+}
+
+function checkKnown(kind: string, name: string, all: ReadonlyMap<string, unknown>, here: Cursor): void {
+  if (all.has(name)) return;
+  here.wrong(
+    `there is no ${kind} ${JSON.stringify(name)}`,
+    all.size > 0 ? hint(name, [...all.keys()]) : 'there are none',
+  );
+}
+
+/** What else routes refer to is there, too. */
+function checkReferences({ listeners, routes, auth: ways }: Draft, at: Cursor): void {
+  const names = new Map(
+    (listeners ?? []).map((item) => [item?.name || (item?.address && formatAddress(item.address)) || '', item]),
+  );
+  for (const [i, item] of (routes ?? []).entries()) {
+    const here = at.key('routes').index(i);
+    if (item?.auth && ways) checkKnown('auth', item.auth, ways, here.key('auth'));
+    const on = here.key('match').key('listener');
+    for (const [j, name] of (item?.match?.listeners ?? []).entries()) {
+      if (!names.has('')) checkKnown('listener', name, names, on.node.kind === 'list' ? on.index(j) : on);
+    }
+  }
+}
+
+/** Tenants share upstreams that are there, and no more of them than there is. */
+function checkTenants({ tenants: spec, upstreams }: Draft, at: Cursor): void {
+  if (!spec || !upstreams) return;
+  const here = at.key('tenants');
+  for (const { name, shares } of spec.tenants) {
+    for (const { upstream: shared } of shares) {
+      checkKnown('upstream', shared, upstreams, here.key('names').key(name).key('upstreams').key(shared));
+    }
+  }
+  checkReserved(spec, upstreams, here);
 }
 
 /** No upstream leads back into the gateway. */

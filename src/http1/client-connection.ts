@@ -196,6 +196,11 @@ export class ClientConnection implements ConnectionHandler, ResponseHost, HalfHo
     else this.watch.allow(LINGER);
   }
 
+  looked(): void {
+    // An engine's FIN ends its exchange, unless it is a tunnel.
+    if (this.half?.incoming === 'done' && this.connection.wasReset) this.connection.destroy();
+  }
+
   stalled(): void {
     this.reporter.limited('write_stall');
     this.die(Failures.sessionLost);

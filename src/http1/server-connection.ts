@@ -11,6 +11,7 @@ import type { Http1Context } from './context.ts';
 import { Intake } from './intake.ts';
 import { RequestFeed } from './request-feed.ts';
 import type { FeedHost } from './request-feed.ts';
+import { MOST_UNREAD } from './server-half.ts';
 import type { ServerHalf } from './server-half.ts';
 import { Watch } from './watch.ts';
 import type { Watched } from './watch.ts';
@@ -29,9 +30,9 @@ const LINGER = 1000;
 
 /**
  * idle -> head -> exchange -> idle ...; each of them -> closing: our FIN is on its way; -> dead: the socket is gone or going.
- * `head`: a request has begun and its head is not complete.
+ * `head`: a request has begun and its head is not complete; `rest`: one is answered, and what is left of it is thrown away.
  */
-type State = 'idle' | 'head' | 'exchange' | 'closing' | 'dead';
+type State = 'idle' | 'head' | 'exchange' | 'rest' | 'closing' | 'dead';
 
 export class ServerConnection implements ConnectionHandler, FeedHost, Watched, TurnTask {
   readonly output: Output;
@@ -89,7 +90,8 @@ export class ServerConnection implements ConnectionHandler, FeedHost, Watched, T
 
   onEnd(): void {
     this.feed.ended = true;
-    this.settle();
+    if (this.connection.wasReset) this.die(Failures.clientGone);
+    else this.settle();
   }
 
   onClose(error: Error | null): void {
@@ -162,6 +164,11 @@ export class ServerConnection implements ConnectionHandler, FeedHost, Watched, T
 
   close(half: ServerHalf): void {
     if (this.feed.half !== half) return;
+    if (half.keepAlive && !this.last && half.left > 0 && half.left <= MOST_UNREAD) {
+      // It takes less to read the rest away than to make another connection.
+      this.enter('rest');
+      return;
+    }
     half.silence();
     this.feed.half = null;
     this.leave();
@@ -183,9 +190,19 @@ export class ServerConnection implements ConnectionHandler, FeedHost, Watched, T
       this.reporter.limited('handshake');
       this.feed.refuse(Failures.requestTooSlow, '');
     } else if (this.state === 'idle') this.leave();
+    else if (this.state === 'rest') {
+      this.feed.half?.silence();
+      this.feed.half = null;
+      this.leave();
+    }
     // No reset: what the kernel still holds of the answer is to arrive.
     else if (this.output.empty) this.connection.destroy();
     else this.watch.allow(LINGER);
+  }
+
+  /** After a client's FIN nothing is read that could tell of its RST. */
+  looked(): void {
+    if (this.feed.ended && this.connection.wasReset) this.die(Failures.clientGone);
   }
 
   stalled(): void {
@@ -240,7 +257,7 @@ export class ServerConnection implements ConnectionHandler, FeedHost, Watched, T
     return this.state !== 'closing' && this.state !== 'dead';
   }
 
-  private enter(state: 'idle' | 'head' | 'exchange'): void {
+  private enter(state: 'idle' | 'head' | 'exchange' | 'rest'): void {
     const { handshakeTimeout, idleTimeout } = this.context.limits;
     this.state = state;
     if (state === 'exchange') this.watch.work();

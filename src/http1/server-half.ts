@@ -28,6 +28,8 @@ export interface ServerHost extends HalfHost {
 }
 
 const CONTINUE = '100-continue';
+/** Of a request that is answered so much more is read, for the sake of the next on its connection. */
+export const MOST_UNREAD = 64 * 1024;
 const NO_LENGTH = makeField('content-length', '0');
 
 export class ServerHalf extends Http1Half {
@@ -121,7 +123,9 @@ export class ServerHalf extends Http1Half {
     const length = lengthOf(fields);
     const framing = this.framing(status, end, length);
     // "A client that [...] receives a final status code [...] might not send the content" (RFC 9110 section 10.1.1)
-    if (host.last || framing === 'close' || this.expects) this.keepAlive = false;
+    // So much of a request is not waited for that is answered already: the client is told that its connection ends.
+    const unread = this.incoming === 'body' && this.left > MOST_UNREAD;
+    if (host.last || framing === 'close' || this.expects || unread) this.keepAlive = false;
     const empty = end && length < 0 && !hasNoBody(this.method, status);
     const manner = { minor: this.minor, close: !this.keepAlive, accept: null };
     writeResponseHead(host.output, empty ? [...fields, NO_LENGTH] : fields, reason, framing, manner);

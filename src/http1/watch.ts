@@ -14,6 +14,8 @@ export interface Watched {
   expired(): void;
   /** The peer takes nothing of the output. */
   stalled(): void;
+  /** Something goes on, and is looked at: whether the peer is still there. */
+  looked(): void;
 }
 
 export class Watch {
@@ -26,6 +28,7 @@ export class Watch {
   private deadline = Infinity;
   private nextLook = Infinity;
   private busy = false;
+  private over = false;
 
   constructor(context: Http1Context, output: Output, host: Watched) {
     this.context = context;
@@ -50,7 +53,7 @@ export class Watch {
   /** The socket is gone. */
   end(): void {
     this.context.wheel.disarm(this.timer);
-    this.nextLook = -Infinity;
+    this.over = true;
   }
 
   private pace(ms: number): number {
@@ -59,6 +62,7 @@ export class Watch {
 
   private lookIn(ms: number): void {
     const at = now() + ms;
+    if (this.over) return;
     // States change with each request: what looks soon enough is left alone.
     if (at >= this.nextLook) return;
     this.nextLook = at;
@@ -71,6 +75,9 @@ export class Watch {
     const { output, host } = this;
     if (!output.empty && time - output.progressAt >= this.context.limits.writeStallTimeout) host.stalled();
     else if (time >= this.deadline) host.expired();
-    else this.lookIn(this.pace(this.deadline - time));
+    else {
+      if (this.busy) host.looked();
+      this.lookIn(this.pace(this.deadline - time));
+    }
   }
 }

@@ -11,6 +11,8 @@ import { PROMPT } from './output.ts';
 interface Handle {
   reading: boolean;
   readStop(): number;
+  /** 0 if the kernel still knows who the peer is. */
+  getpeername?(out: object): number;
 }
 interface Innards {
   _handle: Handle | null;
@@ -54,4 +56,10 @@ export function adopt(accepted: Socket, onread: OnReadOpts): Adopted {
   const socket = new Socket(options);
   (socket as unknown as Innards)._server = server;
   return { socket, early, ended, direct };
+}
+
+/** Whether the kernel still has the connection; `remotePort` would not do, for it remembers. True where that cannot be told. */
+export function stillConnected(socket: Socket): boolean {
+  const handle = (socket as unknown as Innards)._handle;
+  return handle?.getpeername === undefined || handle.getpeername({}) === 0;
 }

@@ -6,7 +6,7 @@ import type { OnReadOpts, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { Session } from '../counters.ts';
 import type { Counters } from '../counters.ts';
-import { adopt } from './adopt.ts';
+import { adopt, stillConnected } from './adopt.ts';
 import { dial, TCP_KEEPALIVE } from './dial.ts';
 import type { ClientTls, DialTarget } from './dial.ts';
 import { Output } from './output.ts';
@@ -156,7 +156,7 @@ export class Connection implements TurnTask {
    */
   get wasReset(): boolean {
     // After a FIN of ours as well it has forgotten for a good reason.
-    return !this.socket.writableEnded && this.remote.port !== 0 && this.socket.remotePort === undefined;
+    return !this.socket.writableEnded && this.remote.port !== 0 && !stillConnected(this.socket);
   }
 
   /** The turn is over: a socket that used up its share of it is read again. */

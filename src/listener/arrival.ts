@@ -63,8 +63,8 @@ export class Arrival {
     this.owner = owner;
     this.only = options.only;
     this.stage = options.header ? 'header' : 'protocol';
-    this.deadline = new Timer(() => this.lose(TOO_SLOW));
-    this.silence = new Timer(() => this.arrive('tcp', null));
+    this.deadline = new Timer(() => this.lookAgain(() => this.lose(TOO_SLOW)));
+    this.silence = new Timer(() => this.lookAgain(() => this.arrive('tcp', null)));
     wheel.arm(this.deadline, options.timeout);
     if (options.serverFirstDelay > 0) wheel.arm(this.silence, options.serverFirstDelay);
     socket.on('readable', this.onReadable);
@@ -99,6 +99,14 @@ export class Arrival {
     else this.lose(null);
   };
   private readonly onClose = (): void => this.lose(null);
+
+  /** Where the process was busy for long, what came in time is read only after the timers: it counts all the same. */
+  private lookAgain(then: () => void): void {
+    const { length } = this.bytes;
+    setImmediate(() => {
+      if (this.stage !== 'over' && this.bytes.length === length) then();
+    });
+  }
 
   private read(): Buffer | null {
     return this.socket.read() as Buffer | null;

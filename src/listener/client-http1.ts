@@ -26,7 +26,7 @@ export class ClientHttp1 implements ServerConnectionOwner, Served {
     this.reception.receive(half, head, end, this.client);
   }
   onRefused(half: ServerHalf, failure: Failure, method: string): void {
-    this.reception.refuse(half, failure, [], method);
+    this.reception.refuse(half, failure, [], method, this.client.peer.address);
   }
   onClosed(): void {
     this.gone();

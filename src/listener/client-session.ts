@@ -46,7 +46,7 @@ export class ClientSession implements SessionOwner, Served {
 
   onRefused(stream: Stream, fields: readonly Field[], failure: Failure): void {
     const method = fields.find(({ name }) => name.token === Token.METHOD)?.value ?? '';
-    this.reception.refuse(stream, failure, fields, method);
+    this.reception.refuse(stream, failure, fields, method, this.client.peer.address);
   }
 
   onFreed(): void {

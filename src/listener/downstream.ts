@@ -11,8 +11,8 @@ import { Connection } from '../io/connection.ts';
 import type { ConnectionHandler } from '../io/connection.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import { Peer, plainAddress } from '../relay/client-address.ts';
-import type { CarrierSource } from '../relay/half.ts';
 import type { Origin, Place } from '../relay/origin.ts';
+import type { Route } from '../route/route.ts';
 import { Arrival } from './arrival.ts';
 import type { Arrived, ArrivalOptions, ArrivalOwner } from './arrival.ts';
 import { Alert, alert } from './client-hello.ts';
@@ -55,6 +55,11 @@ export class Downstream implements ArrivalOwner {
   begin(): void {
     const { front, source, socket } = this;
     const header = front.spec.proxyProtocol === 'required';
+    // It was reset before we could look at it.
+    if (source.address === '') {
+      this.destroy();
+      return;
+    }
     if (header ? !front.trusted.has(source.address) : !front.admits(source.address)) this.drop('denied');
     else if (!header && front.only !== null) this.serve(front.only, NOTHING, null);
     else this.sniff(socket!, header, front.only);
@@ -104,10 +109,12 @@ export class Downstream implements ArrivalOwner {
     this.tls = identity;
     if (identity.alpn === 'h2') this.onProtocol('h2', NOTHING);
     else if (identity.alpn === 'http/1.1') this.onProtocol('http1', NOTHING);
+    else if (this.front.bytesAlone) this.onProtocol('tcp', NOTHING);
     else this.sniff(socket, false, null);
   }
   /** The handshake failed, and its socket is destroyed. */
   unsecured(error: Error): void {
+    countLimit(this.front.context.counters, 'handshake');
     this.front.report(this.source, 'limited', error.message);
     this.leave();
   }
@@ -118,7 +125,7 @@ export class Downstream implements ArrivalOwner {
     if (hello === null) this.refuse(alert(Alert.HANDSHAKE_FAILURE));
     else if (!front.spec.protocols.includes('tls')) this.onRefused('tls');
     else {
-      const through = reception.router.passthrough(hello.serverName);
+      const through = reception.router.passthrough(hello.serverName, this.source.address);
       const entry = terminator?.entryFor(hello.serverName) ?? null;
       if (through !== null) this.tunnel(through, bytes, hello.serverName);
       else if (entry !== null) {
@@ -162,11 +169,8 @@ export class Downstream implements ArrivalOwner {
   private serve(protocol: 'h2' | 'http1' | 'tcp', bytes: Buffer, serverName: string | null): void {
     const { context, reception } = this.front;
     const client = this.client(protocol, serverName);
-    if (protocol === 'tcp') {
-      const to = reception.router.route(ClientTcp.head(client.origin), client.origin, false);
-      if ('cause' in to) this.drop('protocol');
-      else this.tunnel(to, bytes, serverName);
-    } else if (protocol === 'h2') {
+    if (protocol === 'tcp') this.tunnel(null, bytes, serverName);
+    else if (protocol === 'h2') {
       this.hand(bytes, (connection) => {
         const session = new ClientSession(connection, context, reception, client, () => this.leave());
         this.served = session;
@@ -181,11 +185,11 @@ export class Downstream implements ArrivalOwner {
     }
   }
 
-  private tunnel(to: CarrierSource, bytes: Buffer, serverName: string | null): void {
-    const { context, exchanges } = this.front;
+  private tunnel(chosen: Route | null, bytes: Buffer, serverName: string | null): void {
+    const { context, reception } = this.front;
     const client = this.client('tcp', serverName);
     this.hand(bytes, (connection) => {
-      const tcp = new ClientTcp(connection, context, exchanges, to, client, () => this.leave());
+      const tcp = new ClientTcp(connection, context, reception, client, chosen, () => this.leave());
       this.served = tcp;
       return tcp.handler;
     });

@@ -6,17 +6,23 @@ import { countLimit, Counters, Listener as Count, listenerLayout } from '../coun
 import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
 import type { ConnectionRecord } from '../journal.ts';
+import type { Filter } from '../filter/filter.ts';
 import { AddressBlocks } from '../relay/cidr.ts';
 import { TrustedProxies } from '../relay/client-address.ts';
+import type { CarrierSource } from '../relay/half.ts';
 import { NO_POLICY } from '../relay/exchange.ts';
 import type { ExchangeContext } from '../relay/exchange.ts';
 import type { Origin, Place } from '../relay/origin.ts';
 import { RetryPolicy } from '../relay/retry.ts';
-import type { Router } from '../route/router.ts';
+import { limitsOf } from '../route/route.ts';
+import type { Destination, Route } from '../route/route.ts';
+import { Router } from '../route/router.ts';
+import type { RouteTable } from '../route/table.ts';
 import type { ListenerSpec } from '../snapshot.ts';
 import { Downstream } from './downstream.ts';
 import type { Front } from './front.ts';
 import { Reception } from './reception.ts';
+import type { Reserved } from './reception.ts';
 import { TlsTerminator } from './tls.ts';
 import type { TlsEntry, TlsTexts } from './tls-entry.ts';
 
@@ -27,43 +33,62 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 const reasonOf = (error: NodeJS.ErrnoException): string => REASONS[error.code ?? ''] ?? error.message;
 
+/** Where a listener's requests may go. */
+export interface Routing {
+  readonly routes: readonly Route[];
+  readonly table: RouteTable<Route>;
+  readonly fallback: Destination | null;
+  readonly forward: CarrierSource | null;
+  readonly reserved: Reserved;
+  /** Asked of every request before its route's, and after all others. */
+  readonly tenants: readonly Filter[];
+  readonly filters: readonly Filter[];
+}
+
 export class Listener implements Front {
   readonly spec: ListenerSpec;
   readonly counters: Counters;
   readonly context: SessionContext;
-  readonly exchanges: ExchangeContext;
   readonly reception: Reception;
   readonly trusted: TrustedProxies;
   readonly terminator: TlsTerminator<Downstream> | null;
   readonly serves: Readonly<Record<Origin['protocol'], boolean>>;
   readonly only: Front['only'];
+  readonly bytesAlone: boolean;
   private readonly allowed: AddressBlocks;
   private readonly denied: AddressBlocks;
   private readonly server: Server;
   private readonly connections = new Set<Downstream>();
 
-  constructor(spec: ListenerSpec, router: Router, context: SessionContext) {
+  constructor(spec: ListenerSpec, routing: Routing, context: SessionContext) {
     this.spec = spec;
     this.context = context;
     this.counters = new Counters(listenerLayout, { listener: spec.name });
     this.trusted = new TrustedProxies(spec.trustedProxies);
     this.allowed = new AddressBlocks(spec.allow);
     this.denied = new AddressBlocks(spec.deny);
-    this.exchanges = {
-      ...NO_POLICY,
-      listener: spec.name,
-      counters: this.counters,
-      wheel: context.wheel,
-      journal: context.journal,
-      replayBuffer: context.limits.replayBuffer,
-      tunnelIdleTimeout: spec.tunnelIdleTimeout,
-      retry: spec.retry === null ? null : new RetryPolicy(spec.retry),
-    };
     this.terminator = spec.tls.length === 0 ? null : this.terminate();
-    this.reception = new Reception(this.exchanges, router, this.trusted, this.terminator, spec.grpcWeb);
+    const { routes, table, fallback, forward, reserved, tenants, filters: last } = routing;
+    const router = new Router(routes, table, { listener: spec.name, fallback, forward, websocket: spec.websocket });
+    const own: ExchangeContext = { ...this.exchanges(), reservedTrailers: reserved.all };
+    const first = [...limitsOf(spec.limits).flat(), ...tenants];
+    this.reception = new Reception({
+      router,
+      context: own,
+      contexts: routes.map((route) => contextOf(route, own)),
+      filters: [...first, ...last],
+      routeFilters: routes.map(({ filters }) => [...first, ...filters, ...last]),
+      trusted: this.trusted,
+      policies: this.terminator,
+      grpcWeb: spec.grpcWeb,
+      reserved,
+    });
     const { protocols } = spec;
     this.serves = { h2: router.serves('h2'), http1: router.serves('http1'), tcp: router.serves('tcp') };
-    this.only = this.onlyProtocol(protocols.includes('tls') && (this.terminator !== null || router.passes));
+    const http = (['h2', 'http1'] as const).some((each) => protocols.includes(each) && this.serves[each]);
+    this.bytesAlone = !http && protocols.includes('tcp') && this.serves.tcp;
+    const tls = protocols.includes('tls') && (this.terminator !== null || router.passes);
+    this.only = this.bytesAlone && !tls ? 'tcp' : null;
     this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => this.accept(socket));
   }
 
@@ -141,14 +166,17 @@ export class Listener implements Front {
     connection.begin();
   }
 
-  private onlyProtocol(tls: boolean): Front['only'] {
-    const { serves } = this;
-    const allowed = this.spec.protocols.filter((protocol) => protocol !== 'tls');
-    // Where only bytes are carried nobody asks what they mean.
-    if (!tls && serves.tcp && !serves.h2 && !serves.http1 && allowed.includes('tcp')) return 'tcp';
-    if (this.spec.protocols.includes('tls') || allowed.length !== 1) return null;
-    const [only] = allowed as ['h2' | 'http1' | 'tcp'];
-    return serves[only] ? only : null;
+  /** Of what has no route. */
+  private exchanges(): ExchangeContext {
+    const { spec, context, counters } = this;
+    const { wheel, journal, limits } = context;
+    const { maxBody, maxMessage } = spec.limits;
+    return {
+      ...NO_POLICY,
+      ...{ listener: spec.name, counters, wheel, journal, replayBuffer: limits.replayBuffer },
+      ...{ maxBody, maxMessage, tunnelIdleTimeout: spec.tunnelIdleTimeout },
+      retry: spec.retry === null ? null : new RetryPolicy(spec.retry),
+    };
   }
 
   private terminate(): TlsTerminator<Downstream> {
@@ -162,3 +190,20 @@ export class Listener implements Front {
     this.context.journal.connection({ side: 'downstream', peer, event, code: null, message });
   }
 }
+
+/** What a route makes of what its listener says. */
+function contextOf({ spec, index, responseEdits }: Route, own: ExchangeContext): ExchangeContext {
+  const { timeout, idleTimeout, limits, retry } = spec;
+  return {
+    ...own,
+    route: { name: spec.name, index },
+    ...{ timeout, idleTimeout, responseEdits },
+    maxBody: lesser(limits.maxBody, own.maxBody),
+    maxMessage: lesser(limits.maxMessage, own.maxMessage),
+    hashKey: spec.hashKey,
+    retry: retry === 'listener' ? own.retry : retry === null ? null : new RetryPolicy(retry),
+  };
+}
+
+/** The stricter of two limits, of which 0 is none. */
+const lesser = (a: number, b: number): number => (a === 0 ? b : b === 0 ? a : Math.min(a, b));

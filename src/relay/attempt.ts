@@ -24,6 +24,8 @@ export interface AttemptOwner {
   /** The attempt has ended before its time. `reset`: the code of an engine's RST_STREAM that no status stands for. */
   attemptFailed(failure: Failure, reset: number | undefined): void;
   fail(failure: Failure): void;
+  /** The attempt is no more, however it ended. */
+  over(): void;
 }
 
 export class Attempt implements HalfSink {
@@ -55,6 +57,7 @@ export class Attempt implements HalfSink {
   /** Both directions are done, or the response is and nobody wants the rest; `failure` is what ended it before. */
   end(failure: Failure | null): void {
     this.carrier.ended(this.complete ? null : failure, this.httpStatus, this.grpcStatus, this.term);
+    this.exchange.over();
   }
   /** Resets the stream, for `failure` or, with null, for the answer that has begun. */
   cut(code: number, failure: Failure | null): void {

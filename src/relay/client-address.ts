@@ -18,12 +18,14 @@ export class Peer {
   readonly address: string;
   readonly trusted: boolean;
   private readonly forwardedFor: Field;
+  readonly scheme: 'http' | 'https';
   private readonly proto: Field;
 
   /** `scheme` is what the client used towards us. */
   constructor(address: string, trusted: AddressBlocks, scheme: 'http' | 'https' = 'http') {
     this.address = plainAddress(address);
     this.trusted = trusted.has(this.address);
+    this.scheme = scheme;
     this.proto = PROTOS[scheme];
     this.forwardedFor = makeField('x-forwarded-for', this.address);
   }

@@ -13,6 +13,7 @@ import { Timer } from '../io/timer-wheel.ts';
 import type { TimerWheel } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
 import type { Journal } from '../journal.ts';
+import type { KeySpec } from '../snapshot.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptOwner } from './attempt.ts';
 import { speaksOfClient } from './client-address.ts';
@@ -27,6 +28,12 @@ import type { RetryPolicy } from './retry.ts';
 
 /** What may be said of exchanges in the configuration. Times are milliseconds, sizes bytes; 0: no limit. */
 export interface ExchangePolicy {
+  /** Takes out of a request's trailers what is not for clients to say; null: there is nothing like that. */
+  readonly reservedTrailers: { without(fields: readonly Field[]): readonly Field[] } | null;
+  /** Null: no route claimed it. */
+  readonly route: { readonly name: string; readonly index: number } | null;
+  /** Places it, in place of the upstream's own key. */
+  readonly hashKey: KeySpec | null;
   /** For all of it. */
   readonly timeout: number;
   /** In which nothing moves; of a tunnel, and of any other exchange. */
@@ -42,6 +49,9 @@ export interface ExchangePolicy {
 }
 
 export const NO_POLICY: ExchangePolicy = {
+  reservedTrailers: null,
+  route: null,
+  hashKey: null,
   timeout: 0,
   tunnelIdleTimeout: 0,
   idleTimeout: 0,
@@ -51,8 +61,12 @@ export const NO_POLICY: ExchangePolicy = {
   retry: null,
 };
 
-/** Hears of the end of an exchange that it let pass. */
-export interface Passage {
+/** Who asks, and who let it pass. */
+export interface Party {
+  /** For the log. */
+  readonly identity: string | null;
+  readonly tenant: string | null;
+  /** The exchange is over. */
   over(): void;
 }
 
@@ -95,8 +109,6 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private readonly request: KeptRequest;
   private responseBegun = false;
   private responseEnded = false;
-  /** It was to be a tunnel, and is an answer: nobody will read what else the client sends. */
-  private refusedTunnel = false;
   private finished = false;
   private deadline: Timer | null = null;
   /** By `grpc-timeout`. */
@@ -104,8 +116,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   /** When something last moved, and who looks after it. */
   private movedAt = 0;
   private idle: Timer | null = null;
-  /** To be told of the end. */
-  passage: Passage | null = null;
+  private readonly party: Party | null;
 
   private received = 0;
   private sent = 0;
@@ -121,15 +132,17 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     head: RequestHead,
     end: boolean,
     client: string,
+    party: Party | null = null,
   ) {
     this.context = context;
+    this.party = party;
     this.upstream = upstream;
     this.down = down;
     this.head = head;
     this.client = client;
     this.request = new KeptRequest(context.replayBuffer, end);
     const counted = context.journal.access && head.grpc;
-    this.receivedMessages = counted ? new MessageCounter() : null;
+    this.receivedMessages = counted || (context.maxMessage > 0 && head.grpc) ? new MessageCounter() : null;
     this.sentMessages = counted ? new MessageCounter() : null;
     this.timeout = head.timeout === null ? null : parseTimeout(head.timeout);
     context.counters.add(Listener.EXCHANGES, 1);
@@ -153,15 +166,15 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   /**
    * Answers with a failure, in whatever way the client can still be told; nothing follows. `reset` is the code that an
-   * engine reset its stream with: it is passed on as it is once there is a response.
+   * engine reset its stream with: it is passed on as it is once there is a response. `retryAfter`: milliseconds, 0 for what is usual.
    */
-  fail(failure: Failure, reset?: number): void {
+  fail(failure: Failure, reset?: number, retryAfter = 0): void {
     if (this.finished) return;
     const { down, head } = this;
     if (failure === Failures.deadline && this.attempt !== null) down.charge();
     this.abandonAttempt(ErrorCode.CANCEL, failure);
     if (!this.responseBegun) {
-      replyLocally(down, failure, head.grpc, head.method);
+      replyLocally(down, failure, head.grpc, head.method, retryAfter);
       this.httpStatus = head.grpc ? 200 : failure.http;
       if (head.grpc) this.grpcStatus = failure.grpc;
       down.stop();
@@ -185,6 +198,13 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     if (!bodyless) this.down.sendData(body, 0, body.length, true);
     this.down.stop();
     this.finish(null);
+  }
+
+  get hashKey(): KeySpec | null {
+    return this.context.hashKey;
+  }
+  get tenant(): string | null {
+    return this.party === null ? null : this.party.tenant;
   }
 
   // --- Caller ------------------------------------------------------------------------------------------------------
@@ -214,12 +234,12 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   onData(buffer: Buffer, from: number, to: number, end: boolean): void {
     if (end) this.request.ended = true;
     this.received += to - from;
+    this.receivedMessages?.read(buffer, from, to);
     if (!this.fits) {
       this.fail(Failures.bodyTooLarge);
       return;
     }
     if (this.idle !== null) this.movedAt = now();
-    this.receivedMessages?.read(buffer, from, to);
     if (this.attempt === null) {
       this.request.hold(buffer, from, to);
       return;
@@ -232,7 +252,9 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   onTrailers(fields: readonly Field[]): void {
     this.request.ended = true;
     // Who the client is stands in the head, and is not for the client to say.
-    const trailers = fields.some(speaksOfClient) ? fields.filter((field) => !speaksOfClient(field)) : fields;
+    const said = fields.some(speaksOfClient) ? fields.filter((field) => !speaksOfClient(field)) : fields;
+    const { reservedTrailers } = this.context;
+    const trailers = reservedTrailers === null ? said : reservedTrailers.without(said);
     this.request.trailers = trailers;
     this.attempt?.half.sendTrailers(trailers);
     this.finishIfDone();
@@ -260,6 +282,11 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.finishIfDone();
   }
 
+  /** The attempt is no more. */
+  over(): void {
+    this.upstream?.released?.(this);
+  }
+
   informational(fields: readonly Field[]): void {
     this.down.sendHead(fields, false, true);
   }
@@ -277,7 +304,6 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       return;
     }
     this.responseBegun = true;
-    this.refusedTunnel = this.head.method === 'CONNECT' && head.status >= 300;
     this.firstByteAt = now();
     this.httpStatus = head.status;
     this.request.forget();
@@ -345,6 +371,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private start(carrier: Carrier): void {
     const refusal = carrier.refusal(this.head);
     if (refusal !== null) {
+      this.over();
       this.fail(refusal);
       return;
     }
@@ -413,7 +440,8 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private finishIfDone(): void {
     if (!this.responseEnded) return;
     if (!this.request.ended) {
-      if (this.refusedTunnel) this.leaveTunnel();
+      // It was to be a tunnel, and is an answer: nobody will read what else the client sends.
+      if (this.head.method === 'CONNECT' && this.httpStatus >= 300) this.leaveTunnel();
       return;
     }
     // What the engine has no window for yet is still under the deadline, and the engine's slow-read timeout.
@@ -422,8 +450,9 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   /** Whether what has come of the request is within its limits. */
   private get fits(): boolean {
-    const { maxBody } = this.context;
-    return maxBody === 0 || this.received <= maxBody || this.head.method === 'CONNECT';
+    const { maxBody, maxMessage } = this.context;
+    if (maxBody > 0 && this.received > maxBody && this.head.method !== 'CONNECT') return false;
+    return maxMessage === 0 || this.receivedMessages === null || this.receivedMessages.longest <= maxMessage;
   }
 
   private setDeadline(): void {
@@ -453,7 +482,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.finished = true;
     this.disarm();
     if (this.idle !== null) this.context.wheel.disarm(this.idle);
-    this.passage?.over();
+    this.party?.over();
     this.attempt?.end(failure);
     this.attempt = null;
     this.request.forget();
@@ -477,6 +506,8 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       listener: context.listener,
       upstream: this.upstream?.name ?? null,
       peer: this.client,
+      route: context.route?.name ?? null,
+      identity: this.party?.identity ?? this.head.origin?.tls?.subject ?? null,
       endpoint: this.carrier?.endpoint ?? null,
       grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
       httpStatus: this.httpStatus === 0 ? (failure?.http ?? null) : this.httpStatus,

@@ -5,6 +5,7 @@
  */
 import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
+import type { KeySpec } from '../snapshot.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 
 export interface Half {
@@ -77,6 +78,10 @@ export interface Caller {
   /** By these a call may be placed: its head, and its client's address. */
   readonly head: RequestHead;
   readonly client: string;
+  /** What it is placed by instead of the upstream's own key. */
+  readonly hashKey?: KeySpec | null;
+  /** Whose share of the upstream it uses. */
+  readonly tenant?: string | null;
   /** The queue's own note of where the caller waits; null at first. */
   place: unknown;
   onCarrier(carrier: Carrier): void;
@@ -93,4 +98,6 @@ export interface CarrierSource {
   acquire(caller: Caller, avoid: Carrier | null): Carrier | null;
   /** The caller no longer waits. */
   cancel(caller: Caller): void;
+  /** A caller that was given a carrier is done with it. */
+  released?(caller: Caller): void;
 }

@@ -6,27 +6,30 @@ import { encodeMessage } from './grpc.ts';
 import type { Half } from './half.ts';
 import { statusField } from './message.ts';
 
-/** When a caller that met a full queue or a limit may try again. */
-const RETRY_AFTER_SECONDS = 1;
+/** Milliseconds after which a caller that met a full queue or a limit may try again, where nobody knows better. */
+const RETRY_AFTER = 1000;
 const MAY_RETRY = new Set(['pool_full', 'rate_limited']);
 
 const GRPC_HEAD = [statusField(200), makeField('content-type', 'application/grpc')];
 
-/** `grpc-status` and `grpc-message` of a failure, as trailers. */
-export function grpcTrailers(failure: Failure): Field[] {
+/** RFC 9110 section 11.6.1: a 401 has to say how. */
+const CHALLENGE = makeField('www-authenticate', 'Bearer');
+
+/** `grpc-status` and `grpc-message` of a failure, as trailers; `retryAfter` as of `replyLocally`. */
+export function grpcTrailers(failure: Failure, retryAfter = 0): Field[] {
   const fields = [
     makeField('grpc-status', String(failure.grpc)),
     makeField('grpc-message', encodeMessage(failure.message)),
   ];
   if (MAY_RETRY.has(failure.cause))
-    fields.push(makeField('grpc-retry-pushback-ms', String(RETRY_AFTER_SECONDS * 1000)));
+    fields.push(makeField('grpc-retry-pushback-ms', String(Math.ceil(retryAfter || RETRY_AFTER))));
   return fields;
 }
 
-/** Sends the whole answer. */
-export function replyLocally(half: Half, failure: Failure, grpc: boolean, method: string): void {
+/** Sends the whole answer. `retryAfter`: milliseconds after which another try may go well; 0: not known. */
+export function replyLocally(half: Half, failure: Failure, grpc: boolean, method: string, retryAfter = 0): void {
   if (grpc) {
-    half.sendHead([...GRPC_HEAD, ...grpcTrailers(failure)], true);
+    half.sendHead([...GRPC_HEAD, ...grpcTrailers(failure, retryAfter)], true);
     return;
   }
   const body = Buffer.from(`${JSON.stringify({ error: failure.cause, message: failure.message })}\n`);
@@ -35,7 +38,10 @@ export function replyLocally(half: Half, failure: Failure, grpc: boolean, method
     makeField('content-type', 'application/json'),
     makeField('content-length', String(body.length)),
   ];
-  if (MAY_RETRY.has(failure.cause)) fields.push(makeField('retry-after', String(RETRY_AFTER_SECONDS)));
+  if (MAY_RETRY.has(failure.cause)) {
+    fields.push(makeField('retry-after', String(Math.ceil((retryAfter || RETRY_AFTER) / 1000))));
+  }
+  if (failure.http === 401) fields.push(CHALLENGE);
   half.sendHead(fields, method === 'HEAD');
   if (method !== 'HEAD') half.sendData(body, 0, body.length, true);
 }

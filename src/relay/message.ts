@@ -8,8 +8,9 @@ export class RequestHead {
   /** All fields, pseudo-headers first; the relay may replace the list, never change a field. */
   fields: Field[];
   readonly method: string;
-  readonly path: string;
-  readonly authority: string;
+  /** These two change with `retarget`. */
+  path: string;
+  authority: string;
   /** Declared length of the body, or -1. */
   readonly contentLength: number;
   readonly grpc: boolean;
@@ -39,6 +40,19 @@ export class RequestHead {
     this.timeout = timeout;
     this.upgrade = upgrade;
   }
+}
+
+/** Sends a request for another path, or to another authority, than it came for. */
+export function retarget(head: RequestHead, path: string, authority: string): void {
+  const changed: Field[] = [];
+  if (path !== head.path) changed.push(makeField(':path', path));
+  if (authority !== head.authority) changed.push(makeField(':authority', authority));
+  if (changed.length === 0) return;
+  const kept = head.fields.filter((field) => !changed.some(({ name }) => name === field.name));
+  // Pseudo-headers come first (RFC 9113 section 8.3).
+  head.fields = [...changed, ...kept];
+  head.path = path;
+  head.authority = authority;
 }
 
 export class ResponseHead {

@@ -153,12 +153,13 @@ export class RawHalf implements ConnectionHandler, Half, TurnTask {
   }
 
   onEnd(): void {
-    if (this.connection.wasReset) {
-      // An engine's last bytes may still be worth something, a client that is gone wants nothing more.
+    // An engine's last bytes may still be worth something, a client that is gone wants nothing more.
+    if (!this.options.opening && this.connection.wasReset) {
       this.connection.destroy();
-      if (!this.options.opening) return;
+      return;
     }
     this.received = true;
+    this.watch();
     if (this.told === null) return;
     if (this.joined) this.endTold();
     else this.join();
@@ -262,6 +263,10 @@ export class RawHalf implements ConnectionHandler, Half, TurnTask {
       else if (this.stopping) {
         this.lingered = true;
         this.watch();
+      } else if (this.received && !this.over) {
+        // After a FIN nothing is read that could tell of an RST.
+        if (this.joined && connection.wasReset) connection.destroy();
+        else this.watch();
       }
     } else if (now() - output.progressAt >= context.limits.writeStallTimeout) {
       countLimit(context.counters, 'write_stall');

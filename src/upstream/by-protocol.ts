@@ -2,6 +2,7 @@
 import type { Counters } from '../counters.ts';
 import type { SessionContext } from '../h2/core.ts';
 import type { OpenCall } from '../relay/half.ts';
+import type { TenantSpec } from '../policy.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
 import { Upstream } from './upstream.ts';
 
@@ -11,16 +12,16 @@ export class UpstreamByProtocol {
   readonly tcp: Upstream | null;
   private readonly all: readonly Upstream[];
 
-  constructor(spec: UpstreamSpec, context: SessionContext) {
+  constructor(spec: UpstreamSpec, context: SessionContext, tenants: readonly TenantSpec[]) {
     if (spec.protocol === 'same') {
       const speaking = (protocol: 'h2' | 'http1' | 'tcp'): Upstream =>
-        new Upstream({ ...spec, protocol }, context, { upstream: spec.name, protocol });
+        new Upstream({ ...spec, protocol }, context, tenants, { upstream: spec.name, protocol });
       this.h2 = speaking('h2');
       this.http1 = speaking('http1');
       this.tcp = speaking('tcp');
       this.all = [this.h2, this.http1, this.tcp];
     } else {
-      const upstream = new Upstream(spec, context);
+      const upstream = new Upstream(spec, context, tenants);
       const tcp = spec.protocol === 'tcp';
       // HTTP is HTTP: whatever version the engine speaks, the relay joins the two.
       this.h2 = this.http1 = tcp ? null : upstream;

@@ -185,7 +185,7 @@ export class Placement {
 
   /** Of the call's key; a call without one goes anywhere. */
   private hashOf(caller: Caller): number {
-    const key = callKey(this.spec.balance.key, caller.head, caller.client);
+    const key = callKey(caller.hashKey ?? this.spec.balance.key, caller.head, caller.client);
     return key === null ? Math.floor(Math.random() * 2 ** 32) : hashString(key);
   }
 

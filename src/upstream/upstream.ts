@@ -11,12 +11,14 @@ import { Timer } from '../io/timer-wheel.ts';
 import { atEndOfTurn, now } from '../io/turn.ts';
 import type { TurnTask } from '../io/turn.ts';
 import type { Caller, Carrier, CarrierSource, OpenCall } from '../relay/half.ts';
+import type { TenantSpec } from '../policy.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EngineConnection } from './engine-connection.ts';
 import { Placement } from './placement.ts';
 import { Roster } from './roster.ts';
 import type { RosterOwner } from './roster.ts';
+import { TenantShares } from './tenant-shares.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export class Upstream implements CarrierSource, RosterOwner, TurnTask {
@@ -28,6 +30,7 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   private readonly solo: boolean;
   /** Milliseconds that a call waits; where a connection has to be made for it, the time for that on top. */
   private readonly patience: number;
+  private readonly shares: TenantShares | null;
   private readonly placement: Placement;
   private readonly roster: Roster;
   private readonly waiters: WaitQueue<Caller, Endpoint>;
@@ -40,13 +43,19 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   private closed = false;
 
   /** `labels` are those of its metrics. */
-  constructor(spec: UpstreamSpec, context: SessionContext, labels: MetricLabels = { upstream: spec.name }) {
+  constructor(
+    spec: UpstreamSpec,
+    context: SessionContext,
+    tenants: readonly TenantSpec[] = [],
+    labels: MetricLabels = { upstream: spec.name },
+  ) {
     this.name = spec.name;
     this.spec = spec;
     this.context = context;
     this.solo = spec.protocol !== 'h2';
     this.patience = spec.acquireTimeout + (this.solo ? spec.connectTimeout : 0);
     this.counters = new Counters(upstreamLayout, labels);
+    this.shares = sharesOf(tenants, labels);
     this.waiters = new WaitQueue(spec.maxPending);
     this.placement = new Placement(spec, context.journal, this.counters);
     this.timer = new Timer(() => this.expire());
@@ -58,7 +67,7 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   }
   /** Those of the upstream and of each endpoint, as they are now. */
   get scopes(): readonly Counters[] {
-    return [this.counters, ...this.roster.counters];
+    return [this.counters, ...this.roster.counters, ...(this.shares?.counters ?? [])];
   }
 
   /** Begins to warm up and to check; without it sessions are opened by calls alone. */
@@ -67,13 +76,21 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
   }
 
   acquire(caller: Caller, avoid: Carrier | null): Carrier | null {
-    if (this.spec.maxActive > 0 && this.active >= this.spec.maxActive) return this.refuse(caller);
+    const { shares } = this;
+    const { maxActive } = this.spec;
+    const tenant = caller.tenant ?? null;
+    const reserved = shares !== null && shares.reserves(tenant);
+    if (maxActive > 0 && !reserved && this.active >= maxActive) return this.refuse(caller);
     const session = avoid as EngineConnection | null;
     if (this.cold) this.warm();
-    // Nobody passes those that wait for any endpoint.
-    const first = this.waiters.undemanding === 0;
+    // Nobody passes those that wait for any endpoint, but to what is reserved.
+    const admitted = shares === null || shares.admits(tenant, this.free);
+    const first = admitted && (reserved || this.waiters.undemanding === 0);
     const carrier = first ? this.placement.find(caller, session, null, true) : null;
-    if (carrier !== null) return carrier;
+    if (carrier !== null) {
+      shares?.took(tenant);
+      return carrier;
+    }
     const time = now();
     const { affinityWait } = this.spec;
     const wanted = first ? this.placement.wanted : this.placement.bound(caller, session);
@@ -88,11 +105,19 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
     this.watch(time);
     if (wanted !== null) this.growFor(wanted, 1);
     else this.grow(this.waiters.undemanding + Number(avoid !== null));
+    // Who waits for a tenant's share does not hold up the others.
+    if (shares !== null) this.onRoom();
     return null;
   }
 
   cancel(caller: Caller): void {
     if (this.waiters.remove(caller)) this.counters.add(Count.WAITING, -1);
+  }
+
+  released({ tenant = null }: Caller): void {
+    if (this.shares === null) return;
+    this.shares.gave(tenant);
+    this.onRoom();
   }
 
   /** Takes no more calls, and says goodbye to the engines. */
@@ -148,17 +173,19 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
     let wants: Map<Endpoint, number> | null = null;
     for (const waiter of this.waiters) {
       const { caller, avoid, wanted, until } = waiter;
+      if (this.shares?.admits(caller.tenant ?? null, this.free) === false) continue;
       const carrier = this.placement.find(caller, avoid as EngineConnection | null, wanted, wanted !== null);
       if (carrier !== null) {
         this.cancel(caller);
         const waited = now() - (until - this.patience);
         this.counters.observe(Count.WAIT, DURATION_BOUNDS, waited / 1000);
+        this.shares?.took(caller.tenant ?? null);
         this.serve(caller, carrier);
       } else if (this.placement.wanted === null) {
         // What it wanted is gone.
         this.waiters.settle(waiter);
         // One that waits for another session than all others does not hold them up.
-        if (waiter.undemanding) break;
+        if (waiter.undemanding && this.shares === null) break;
         avoiding++;
       } else {
         wants ??= new Map();
@@ -261,10 +288,30 @@ export class Upstream implements CarrierSource, RosterOwner, TurnTask {
     for (const caller of this.waiters.drain()) caller.onUnavailable(failure);
   }
 
+  /** Streams that the upstream could still carry, by all that is configured. */
+  private get free(): number {
+    const { maxActive } = this.spec;
+    let free = 0;
+    let served = 0;
+    for (const { inRotation, maxStreams, pool } of this.endpoints) {
+      served += pool.active;
+      if (inRotation) free += Math.min(maxStreams, pool.maxConnections * pool.sessionLimit) - pool.active;
+    }
+    return maxActive > 0 ? Math.min(free, maxActive - served) : free;
+  }
+
   /** Calls in all: those that are served and those that wait. */
   private get active(): number {
     let active = this.waiters.size;
     for (const endpoint of this.endpoints) active += endpoint.active;
     return active;
   }
+}
+
+/** Of the tenants that have a share of the upstream; null if none has. */
+function sharesOf(tenants: readonly TenantSpec[], labels: MetricLabels): TenantShares | null {
+  const shared = tenants.flatMap(({ name, shares }) =>
+    shares.filter(({ upstream }) => upstream === labels['upstream']).map((share) => ({ name, share })),
+  );
+  return shared.length === 0 ? null : new TenantShares(shared, labels);
 }

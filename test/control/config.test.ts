@@ -56,6 +56,8 @@ test('the smallest file gets every default', () => {
       },
     ],
     routes: [],
+    auth: new Map(),
+    tenants: null,
     upstreams: new Map([
       [
         'asr',

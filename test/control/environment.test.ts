@@ -51,6 +51,12 @@ test('listeners and upstreams are not for the environment', () => {
   assert.equal(read({ FRAMEWAY_UPSTREAMS_ASR_PROTOCOL: 'h2' }).mistakes.length, 1);
 });
 
+test('nor are tenants and ways to show who calls, which would be turned on by a part of themselves', () => {
+  for (const name of ['FRAMEWAY_TENANTS', 'FRAMEWAY_TENANTS_HEADER', 'FRAMEWAY_AUTH', 'FRAMEWAY_ROUTES']) {
+    assert.match(read({ [name]: 'x' }).mistakes.join(), new RegExp(`^environment: ${name}: unknown variable`), name);
+  }
+});
+
 test('what Kubernetes tells about a service called frameway is no mistake', () => {
   const { mistakes } = read({
     FRAMEWAY_SERVICE_HOST: '10.0.0.1',

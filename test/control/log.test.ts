@@ -12,6 +12,8 @@ const EXCHANGE: ExchangeRecord = {
   listener: 'main',
   upstream: 'asr',
   peer: '127.0.0.1:5000',
+  route: null,
+  identity: null,
   endpoint: '127.0.0.1:9001',
   grpcStatus: 0,
   httpStatus: 200,

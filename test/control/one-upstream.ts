@@ -1,7 +1,7 @@
 /** Files of one listener and one upstream, for tests of what is said about either. */
 import assert from 'node:assert/strict';
 import { readConfig } from '../../src/control/config.ts';
-import type { ListenerSpec, UpstreamSpec } from '../../src/snapshot.ts';
+import type { ListenerSpec, RouteSpec, UpstreamSpec } from '../../src/snapshot.ts';
 
 /** @param text the only thing that is read; nothing comes from the environment */
 export const read = (text: string, file = 'f.yaml') => readConfig(text, file, { environment: {}, memory: 2 ** 30 });
@@ -43,3 +43,24 @@ export const listenerWith = (more: string, file?: string): ListenerSpec =>
 /** The one mistake in the listener's line 5, without `f.yaml:5:` and `listeners[0].`. */
 export const mistakeInListener = (more: string, file = 'f.yaml'): string =>
   mistakeOf(fileWith(more, 'listener'), file).replace(`${file}:5:`, '').replace('listeners[0].', '');
+
+const fileOfRoute = (route: string, more: string) => `listeners: [{ address: ":1", name: front, upstream: asr }]
+routes:
+- ${route}
+upstreams: { asr: { protocol: same, endpoints: ["a:1"] }, canary: { endpoints: ["a:2"] } }
+${more}`;
+
+/** The only route of a file. `more`: its other sections. `file`: where its relative paths begin. */
+export const routeOf = (route: string, more = '', file?: string): RouteSpec =>
+  snapshotOf(fileOfRoute(route, more), file).routes[0]!;
+
+/** The one mistake in the route, without `f.yaml:3:` and `routes[0].`. */
+export const mistakeInRoute = (route: string, more = ''): string =>
+  mistakeOf(fileOfRoute(route, more)).replace('f.yaml:3:', '').replace('routes[0].', '');
+
+/** The snapshot of a file with sections besides its one listener and upstream, from line 5 on. */
+export const snapshotWith = (more: string, file?: string) => snapshotOf(fileOfRoute('{ upstream: asr }', more), file);
+
+/** The one mistake in those sections, without `f.yaml:`. */
+export const mistakeWith = (more: string, file = 'f.yaml'): string =>
+  mistakeOf(fileOfRoute('{ upstream: asr }', more), file).replace(`${file}:`, '');

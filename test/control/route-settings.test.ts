@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ROUTE_PROTOCOLS, UPSTREAM_PROTOCOLS } from '../../src/snapshot.ts';
+import { DEFAULT_ROUTE, ROUTE_PROTOCOLS, UPSTREAM_PROTOCOLS, type RouteSpec } from '../../src/snapshot.ts';
 import { read } from './one-upstream.ts';
 
 /** Routes begin in line 3, from column 3. The upstreams are called what they speak. */
@@ -33,29 +33,41 @@ test('routes arrive in the order of the file', () => {
     '{match: {host: [10.0.0.1, "[2001:DB8::1]", "::1"]}, upstream: h2}',
     '{upstream: same}',
   ];
-  assert.deepEqual(routesOf(...routes), [
-    { protocols: ['tcp', 'tls'], sni: ['a.example', '*.b.example'], hosts: [], upstream: 'tcp' },
-    { protocols: ['websocket'], sni: [], hosts: ['asr.example'], upstream: 'http1' },
-    { protocols: [], sni: [], hosts: ['10.0.0.1', '2001:db8::1', '::1'], upstream: 'h2' },
-    { protocols: [], sni: [], hosts: [], upstream: 'same' },
+  const arrived = routesOf(...routes).map(({ match: { protocols, sni, hosts }, action }) => ({
+    protocols,
+    sni,
+    hosts,
+    upstreams: action.kind === 'upstream' && action.upstreams,
+  }));
+  const to = (name: string) => [{ name, weight: 1 }];
+  assert.deepEqual(arrived, [
+    { protocols: ['tcp', 'tls'], sni: ['a.example', '*.b.example'], hosts: [], upstreams: to('tcp') },
+    { protocols: ['websocket'], sni: [], hosts: ['asr.example'], upstreams: to('http1') },
+    { protocols: [], sni: [], hosts: ['10.0.0.1', '2001:db8::1', '::1'], upstreams: to('h2') },
+    { protocols: [], sni: [], hosts: [], upstreams: to('same') },
   ]);
 });
 
-test('without routes there are none, and an empty match is for everything', () => {
+test('without routes there are none, and the shortest route has every default', () => {
   const { snapshot } = read('listeners: [{address: ":1", upstream: a}]\nupstreams: {a: {endpoints: [a:1]}}\n');
   assert.deepEqual(snapshot?.routes, []);
-  const everything = [{ protocols: [], sni: [], hosts: [], upstream: 'h2' }];
-  assert.deepEqual(routesOf('{match: {}, upstream: h2}'), everything);
-  assert.deepEqual(routesOf('{match:, upstream: h2}'), everything);
+  const shortest: RouteSpec = {
+    ...DEFAULT_ROUTE,
+    name: 'routes[0]',
+    action: { kind: 'upstream', upstreams: [{ name: 'h2', weight: 1 }] },
+  };
+  for (const route of ['{upstream: h2}', '{match: {}, upstream: h2}', '{match:, limits:, upstream: h2}']) {
+    assert.deepEqual(routesOf(route), [shortest], route);
+  }
 });
 
 test('what is of another kind is reported with what would be right', () => {
   const cases: Readonly<Record<string, string>> = {
-    '{match: {}}': '3: upstream: is missing (name: the upstream that it goes to)',
+    '{match: {}}': '3: upstream: is missing (one of upstream, redirect, respond)',
     '{upstream: h3}': '14: upstream: there is no upstream "h3" (did you mean h2?)',
     '{upstream: [h2]}': '14: upstream: a list is not a name (letters, digits, _ . and -, at most 63)',
     '{match: grpc, upstream: h2}': '11: match: "grpc" is not a map (key: value, one a line)',
-    '{host: a, upstream: h2}': '4: host: unknown key (did you mean match.host?)',
+    '{host: a, upstream: h2}': '4: host: unknown key (did you mean match.host or redirect.host or rewrite.host?)',
     '{match: {hosts: a}, upstream: h2}': '12: match.hosts: unknown key (did you mean host?)',
     '{match: {protocol: grcp}, upstream: h2}': '22: match.protocol: "grcp" is not known here (did you mean grpc?)',
     '{match: {protocol: [http, h2]}, upstream: h2}': `29: match.protocol[1]: "h2" is not known here (known: ${ROUTE_PROTOCOLS.join(', ')})`,

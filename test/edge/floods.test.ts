@@ -162,7 +162,7 @@ describe('a client that is too slow', () => {
   const limits = { handshakeTimeout: 200, slowReadTimeout: 300 };
   const notEarly = (since: number): void => assert.ok(performance.now() - since >= 190, 'cut off too early');
   test('with its preface loses its connection', async (t) => {
-    const { client, stillServes } = await stage(t, await engineWith(t), { limits });
+    const { client, stillServes } = await stage(t, await engineWith(t), { limits, listener: { sniffTimeout: 200 } });
     for (const start of ['', 'PRI * HT']) {
       const since = performance.now();
       const slow = await client(null);

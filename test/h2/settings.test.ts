@@ -48,9 +48,11 @@ test('values are taken over as they are', () => {
     [Setting.INITIAL_WINDOW_SIZE, 0x7fffffff],
     [Setting.MAX_FRAME_SIZE, 0xffffff],
     [Setting.MAX_HEADER_LIST_SIZE, 0xfffffffe],
+    [Setting.ENABLE_CONNECT_PROTOCOL, 1],
   ];
   assert.equal(apply(settings, SERVER, ...pairs), NO_ERROR);
   assert.deepEqual(plain(settings), {
+    enableConnectProtocol: true,
     headerTableSize: 0,
     maxConcurrentStreams: 0xffffffff,
     initialWindowSize: 0x7fffffff,
@@ -116,4 +118,13 @@ test('the defaults are those of RFC 9113', () => {
     [headerTableSize, initialWindowSize, maxFrameSize, maxHeaderListSize],
     [4096, 65_535, 16_384, Infinity],
   );
+});
+
+test('the extended CONNECT is allowed by 1, and what was allowed is not taken back', () => {
+  const settings = new PeerSettings();
+  assert.equal(apply(settings, SERVER, [Setting.ENABLE_CONNECT_PROTOCOL, 0]), NO_ERROR);
+  assert.equal(apply(settings, SERVER, [Setting.ENABLE_CONNECT_PROTOCOL, 2]), PROTOCOL_ERROR);
+  assert.equal(apply(settings, SERVER, [Setting.ENABLE_CONNECT_PROTOCOL, 1]), NO_ERROR);
+  assert.equal(settings.enableConnectProtocol, true);
+  assert.equal(apply(settings, SERVER, [Setting.ENABLE_CONNECT_PROTOCOL, 0]), PROTOCOL_ERROR);
 });

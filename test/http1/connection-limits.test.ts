@@ -145,7 +145,7 @@ test('a client that does not close its end is closed on a second later', async (
     call.half.stop();
   });
   const peer = await visit(t, serving.port);
-  peer.say(post(4));
+  peer.say(post(100_000));
   await until(() => peer.ended);
   const since = performance.now();
   await until(() => serving.closed === 1);

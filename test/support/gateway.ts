@@ -97,6 +97,8 @@ function snapshotOf({ endpoints, neighbour, limits, upstream, listener, snapshot
   return {
     listeners: [...upstreams.keys()].map(on),
     routes: [],
+    auth: new Map(),
+    tenants: null,
     upstreams,
     limits: { ...DEFAULT_LIMITS, ...limits },
     drainTimeout: 2000,
