@@ -2,7 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Server, freePort, which } from './child.ts';
 
-export type BackendName = 'nghttpd' | 'engine';
+export type BackendName = 'nghttpd' | Program;
+
+/** Ours, in `backends/`. */
+type Program = 'engine' | 'http1' | 'websocket' | 'tcp';
 
 const files = { '100': 100, '16k': 16 * 1024, '1m': 1024 * 1024 };
 export type File = keyof typeof files;
@@ -10,8 +13,9 @@ export type File = keyof typeof files;
 /** Starts what stands behind the proxies. */
 export async function startBackend(name: BackendName, folder: string): Promise<Server> {
   const port = await freePort();
-  if (name === 'engine') {
-    return Server.start(name, [process.execPath, '--import', 'tsx', 'native-bench/engine.ts', String(port)], port);
+  if (name !== 'nghttpd') {
+    const program = `native-bench/backends/${name}.ts`;
+    return Server.start(name, [process.execPath, '--import', 'tsx', program, String(port)], port);
   }
   const documents = join(folder, 'documents');
   mkdirSync(documents, { recursive: true });

@@ -1,18 +1,21 @@
 import { frameway } from './peers/frameway.ts';
 import { haproxy } from './peers/haproxy.ts';
+import { nginx } from './peers/nginx.ts';
 import { nghttpx } from './peers/nghttpx.ts';
 import type { Bar, Samples } from './row.ts';
 
-/** Our cost as a share of the cheaper of nghttpx and HAProxy. */
+const natives = [nghttpx, haproxy, nginx];
+
+/** Our cost as a share of the cheapest of nghttpx, HAProxy and nginx. */
 export function nativeRatio(line: Samples | undefined): number | undefined {
-  const others = [nghttpx, haproxy].map((peer) => line?.median(peer.name)).filter((median) => median !== undefined);
+  const others = natives.map((peer) => line?.median(peer.name)).filter((median) => median !== undefined);
   const ours = line?.median(frameway.name);
   return ours === undefined || others.length === 0 ? undefined : ours / Math.min(...others);
 }
 
 export function ofNative(limit: number): Bar {
   return {
-    claim: `<= ${limit} of the better of nghttpx and HAProxy`,
+    claim: `<= ${limit} of the cheapest native proxy`,
     measured: ([line]) => nativeRatio(line),
     holds: (ratio) => ratio <= limit,
   };
@@ -27,6 +30,18 @@ export function timesBelow(other: string, times: number): Bar {
       return ours === undefined || theirs === undefined ? undefined : theirs / ours;
     },
     holds: (ratio) => ratio >= times,
+  };
+}
+
+/** What we take as a share of what the other takes. */
+export function ofOther(other: string, limit: number): Bar {
+  return {
+    claim: `<= ${limit} of ${other}`,
+    measured: ([line]) => {
+      const [ours, theirs] = [line?.median(frameway.name), line?.median(other)];
+      return ours === undefined || theirs === undefined ? undefined : ours / theirs;
+    },
+    holds: (ratio) => ratio <= limit,
   };
 }
 

@@ -34,14 +34,18 @@ export interface Call {
 
 /** A load generator's HTTP/2 connection. It obeys the peer's send windows; its own are limitless. */
 export class Client {
+  /** Done once the peer's first SETTINGS have come, and what it sent with them. */
+  readonly greeted: Promise<void>;
   readonly #socket: Socket;
   readonly #calls = new Map<number, Call>();
   #nextId = 1;
   #window = defaultWindow;
   #initialWindow = defaultWindow;
+  #onGreeting!: () => void;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
+    this.greeted = new Promise((resolve) => (this.#onGreeting = resolve));
     const splitter = new Splitter((type, flags, id, payload) => this.#onFrame(type, flags, id, payload));
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
@@ -111,6 +115,7 @@ export class Client {
       this.#initialWindow = size;
     }
     this.#socket.write(settingsAck);
+    this.#onGreeting();
   }
 
   #finish(call: Call, failure?: string): void {

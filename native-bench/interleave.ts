@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type BackendName, startBackend } from './backend.ts';
 import { Server, freePort } from './child.ts';
 import { bounded } from './deadline.ts';
-import type { Peer } from './peers/peer.ts';
+import { able, type Peer, type Task } from './peers/peer.ts';
 import { Meter } from './processor.ts';
 import { type Bench, type Load, Samples } from './row.ts';
 
@@ -19,21 +19,23 @@ const budget = 350_000;
 export interface Plan {
   readonly name: string;
   readonly units: readonly string[];
+  readonly task: Task;
   readonly backend: BackendName;
   /** Prepares one proxy and returns what is to be done to it each round: one figure for each unit. */
   readonly prepare: (server: Server, bench: Bench) => Promise<() => Promise<number[]>>;
 }
 
-async function start(peer: Peer, backend: number, bench: Bench, row: string): Promise<Standing> {
+async function start(peer: Peer, backend: number, bench: Bench, { name, task }: Plan): Promise<Standing> {
   const listen = await freePort();
-  const profile = bench.profiles === undefined ? {} : { profile: join(bench.profiles, row) };
+  const profile = bench.profiles === undefined ? {} : { profile: join(bench.profiles, name) };
   if (profile.profile !== undefined) mkdirSync(profile.profile, { recursive: true });
-  const command = peer.command({ listen, backend, folder: bench.folder, ...profile });
+  const command = peer.command({ task, listen, backend, folder: bench.folder, ...profile });
   return { peer, server: await Server.start(peer.name, command, listen) };
 }
 
-/** All proxies in front of one backend, measured in turn; who begins moves on with every round. */
+/** All proxies that can do it in front of one backend, measured in turn; who begins moves on with every round. */
 export async function interleave(plan: Plan, bench: Bench): Promise<Samples[]> {
+  const peers = able(bench.peers, plan.task);
   const lines = plan.units.map((unit) => new Samples(plan.name, unit));
   const backend = await startBackend(plan.backend, bench.folder);
   const standing: Standing[] = [];
@@ -45,9 +47,9 @@ export async function interleave(plan: Plan, bench: Bench): Promise<Samples[]> {
     for (const line of lines) line.fail(peer.name, error);
   };
   try {
-    for (const peer of bench.peers) {
+    for (const peer of peers) {
       try {
-        const one = await start(peer, backend.port, bench, plan.name);
+        const one = await start(peer, backend.port, bench, plan);
         standing.push(one);
         rounds.set(peer, await bounded(plan.prepare(one.server, bench)));
       } catch (error) {
@@ -55,8 +57,8 @@ export async function interleave(plan: Plan, bench: Bench): Promise<Samples[]> {
       }
     }
     for (let round = 0; round < bench.rounds; round++) {
-      const first = round % bench.peers.length;
-      for (const peer of [...bench.peers.slice(first), ...bench.peers.slice(0, first)]) {
+      const first = round % peers.length;
+      for (const peer of [...peers.slice(first), ...peers.slice(0, first)]) {
         try {
           const measure = rounds.get(peer);
           if (measure === undefined) continue;
@@ -79,8 +81,9 @@ export async function interleave(plan: Plan, bench: Bench): Promise<Samples[]> {
  * Processor time per call. Every proxy gets as many calls as take `budget` of its processor time: cheap ones many, dear
  * ones few. The count is found by loads that warm it up as well, of which the first is small since nothing is known yet. The
  * last is the longest: a proxy that lives for weeks is not to be judged by its just-in-time compiler's first second.
+ * `length` makes each measurement so many times longer, for a load with a beginning that costs much.
  */
-export function priced(load: Load, firstCalls: number): Plan['prepare'] {
+export function priced(load: Load, firstCalls: number, length = 1): Plan['prepare'] {
   return async (server, bench) => {
     const meter = new Meter(server.pid);
     const price = async (calls: number) => {
@@ -88,7 +91,7 @@ export function priced(load: Load, firstCalls: number): Plan['prepare'] {
       return meter.microseconds / made;
     };
     let calls = firstCalls;
-    for (const share of [0.5, 12, 1]) {
+    for (const share of [0.5, 12, length]) {
       calls = Math.max(firstCalls, Math.round((share * budget * bench.effort) / (await price(calls))));
     }
     return async () => [await price(calls)];

@@ -16,7 +16,7 @@ const usage = `npm run bench -- [options]
   --rounds N      interleaved rounds, of which the medians are shown (5)
   --rows A,B      only these: ${rows.map(({ name }) => name).join(', ')}
   --only A,B      only these proxies: ${peers.map(({ name }) => name).join(', ')}
-  --quick         2 short rounds, under 90 s, for CI
+  --quick         2 short rounds, about 3 minutes, for CI
   --cpu-prof      only frameway, under the profiler: its figures are then too high; prints where the time went
   --no-build      measure dist as it is
   --json FILE     every sample, machine-readable`;

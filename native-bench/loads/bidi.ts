@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Call, Client } from '../client.ts';
+import { bounded } from '../deadline.ts';
 import type { Load } from '../row.ts';
 import { DATA, frame, literal } from '../wire.ts';
+import { pace } from './pace.ts';
 
 export const chunkBytes = 3200;
 export const replyBytes = 64;
@@ -33,32 +35,24 @@ function speak(client: Client): Talker {
   return { client, call, chunk: frame(DATA, 0, call.id, message), ended };
 }
 
-/** Sends every talker's chunk once a period, spread evenly over it; returns how many were sent. */
-async function talk(talkers: readonly Talker[], milliseconds: number): Promise<number> {
-  const due = Math.round((milliseconds / period) * talkers.length);
-  const start = performance.now();
-  let sent = 0;
-  while (sent < due) {
-    await sleep(1);
-    const until = Math.min(due, ((performance.now() - start) / period) * talkers.length);
-    for (; sent < until; sent++) {
-      const { client, call, chunk } = talkers[sent % talkers.length]!;
-      if (!client.send(call, chunk)) throw new Error(`no window on stream ${call.id} after ${sent} chunks`);
-    }
-  }
-  return sent;
+/** Has all talkers send a chunk each period; returns how many were sent. */
+function talk(talkers: readonly Talker[], periods: number): Promise<number> {
+  return pace(talkers.length, period, periods, (talker) => {
+    const { client, call, chunk } = talkers[talker]!;
+    if (!client.send(call, chunk)) throw new Error(`no window on stream ${call.id}`);
+  });
 }
 
 /** `calls` are chunks here: 3,200 B every 100 ms on each of 500 streams, each answered by a small message. */
 export const bidi: Load = async (port, calls, meter) => {
   const clients = await Promise.all(Array.from({ length: connections }, () => Client.connect(port)));
   try {
-    // Settings first: before them a proxy may not take ten streams.
-    await sleep(100);
+    // Before its settings a proxy may not take ten streams, nor what they send.
+    await bounded(Promise.all(clients.map(({ greeted }) => greeted)), 5);
     const talkers = Array.from({ length: streams }, (_, index) => speak(clients[index % connections]!));
-    const warm = await talk(talkers, 2 * period);
+    const warm = await talk(talkers, 2);
     meter.begin();
-    const sent = await talk(talkers, (calls / streams) * period);
+    const sent = await talk(talkers, calls / streams);
     await sleep(50);
     meter.end();
     for (const { client, call } of talkers) client.end(call);

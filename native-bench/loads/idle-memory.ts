@@ -4,7 +4,7 @@ import { startBackend } from '../backend.ts';
 import { Server, freePort } from '../child.ts';
 import { Client } from '../client.ts';
 import { bounded } from '../deadline.ts';
-import type { Peer } from '../peers/peer.ts';
+import { able, type Peer } from '../peers/peer.ts';
 import { residentKiB } from '../processor.ts';
 import { type Bench, Samples } from '../row.ts';
 import { call, get } from './lanes.ts';
@@ -31,7 +31,7 @@ async function grow(clients: Client[], total: number, port: number): Promise<voi
 
 async function kibPerConnection(peer: Peer, backend: number, folder: string): Promise<number> {
   const listen = await freePort();
-  const proxy = await Server.start(peer.name, peer.command({ listen, backend, folder }), listen);
+  const proxy = await Server.start(peer.name, peer.command({ task: 'h2', listen, backend, folder }), listen);
   const clients: Client[] = [];
   try {
     await grow(clients, few, listen);
@@ -57,10 +57,11 @@ export async function idleMemory(bench: Bench): Promise<Samples[]> {
   const samples = new Samples('idle-memory', 'KiB');
   const rounds = Math.min(3, Math.ceil(bench.rounds / 2));
   const size = atATime();
+  const peers = able(bench.peers, 'h2');
   for (let round = 0; round < rounds; round++) {
     const backend = await startBackend('nghttpd', bench.folder);
-    for (let first = 0; first < bench.peers.length; first += size) {
-      const group = bench.peers.slice(first, first + size);
+    for (let first = 0; first < peers.length; first += size) {
+      const group = peers.slice(first, first + size);
       const outcomes = await Promise.allSettled(
         group.map((peer) => bounded(kibPerConnection(peer, backend.port, bench.folder))),
       );

