@@ -29,6 +29,8 @@ export interface MatchSpec {
   readonly headers: readonly HeaderSpec[];
   /** CIDR blocks. */
   readonly clients: readonly string[];
+  /** Of a client certificate that was verified: its subject, or one of the DNS names and URIs in it; `*` for any certificate. */
+  readonly certificates: readonly string[];
 }
 
 export interface HeaderEditsSpec {

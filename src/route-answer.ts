@@ -24,7 +24,7 @@ export function answerRoute({ listeners, routes }: Snapshot, question: RouteQues
   const { headers, ...rest } = question;
   const table = new RouteTable(routes.map(({ match }, route) => ({ match, route })));
   const fields = headers.map(([name, value]) => makeField(name, value));
-  const { index, why } = table.explain({ ...rest, listener: listener.name, fields });
+  const { index, why } = table.explain({ ...rest, listener: listener.name, fields, certificate: null });
   const asked = `${question.kind} at ${listener.name}`;
   const route = routes[index];
   if (route !== undefined) return { text: `${asked}: ${route.name} ${told(route.action)}: ${why}`, served: true };

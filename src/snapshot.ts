@@ -310,7 +310,10 @@ const NO_EDITS = { remove: [], set: [], add: [] };
 
 /** All but what every route has to say for itself. */
 export const DEFAULT_ROUTE: Omit<RouteSpec, 'name' | 'action'> = {
-  match: { listeners: [], protocols: [], sni: [], hosts: [], path: null, methods: [], headers: [], clients: [] },
+  match: {
+    ...{ listeners: [], protocols: [], sni: [], hosts: [], path: null, methods: [], headers: [] },
+    ...{ clients: [], certificates: [] },
+  },
   rewrite: { stripPrefix: null, regex: null, host: null },
   requestHeaders: NO_EDITS,
   responseHeaders: NO_EDITS,

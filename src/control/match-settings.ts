@@ -123,10 +123,15 @@ export const match: Reader<MatchSpec> = whole(
         help: 'All of these headers, or metadata: a value, or a map',
       },
       client: { reader: oneOrMore(block), fallback: ANY, help: 'Addresses of clients, as CIDR blocks' },
+      client_certificate: {
+        reader: oneOrMore(anyText),
+        fallback: ANY,
+        help: 'What their verified certificate bears: subject (`CN=reader,O=x`), DNS name or URI; `*` for any',
+      },
     },
     checkMatch,
   ),
-  ({ listener, protocol, sni, host: hosts, path: onPath, grpc, method, header, client }): MatchSpec => ({
+  ({ listener, protocol, sni, host: hosts, path: onPath, grpc, method, header, client, ...rest }): MatchSpec => ({
     listeners: listener,
     protocols: protocol.length === 0 && grpc !== null ? ['grpc', 'grpc_web'] : protocol,
     sni,
@@ -135,6 +140,7 @@ export const match: Reader<MatchSpec> = whole(
     methods: method,
     headers: [...header].map(([name, condition]) => ({ name: name.toLowerCase(), ...condition })),
     clients: client,
+    certificates: rest.clientCertificate,
   }),
 );
 

@@ -23,6 +23,7 @@ const takesAll = (earlier: MatchSpec, later: MatchSpec): boolean =>
   includes(earlier.hosts, later.hosts, covers) &&
   includes(earlier.methods, later.methods, Object.is) &&
   includes(earlier.clients, later.clients, Object.is) &&
+  includes(earlier.certificates, later.certificates, Object.is) &&
   (earlier.path === null || (later.path !== null && takesPath(earlier.path, later.path))) &&
   earlier.headers.every((wide) => later.headers.some((narrow) => takesHeader(wide, narrow)));
 

@@ -194,7 +194,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.httpStatus = Number(fields[0]!.value);
     this.responseBegun = this.responseEnded = true;
     const bodyless = body === null || this.head.method === 'HEAD';
-    this.down.sendHead(fields, bodyless);
+    this.down.sendHead(this.edited(fields), bodyless);
     if (!bodyless) this.down.sendData(body, 0, body.length, true);
     this.down.stop();
     this.finish(null);
@@ -309,9 +309,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     this.request.forget();
     this.grpcStatus = grpcStatusNumber(head.grpcStatus);
     this.responseEnded = end;
-    const { responseEdits } = this.context;
-    const fields = responseEdits === null ? head.fields : responseEdits.apply(head.fields);
-    this.down.sendHead(fields, end, false, head.reason);
+    this.down.sendHead(this.edited(head.fields), end, false, head.reason);
     this.finishIfDone();
   }
 
@@ -446,6 +444,12 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     }
     // What the engine has no window for yet is still under the deadline, and the engine's slow-read timeout.
     if (this.attempt === null || this.attempt.half.flushed) this.finish(null);
+  }
+
+  /** A response's fields as the client gets them. */
+  private edited(fields: readonly Field[]): readonly Field[] {
+    const { responseEdits } = this.context;
+    return responseEdits === null ? fields : responseEdits.apply(fields);
   }
 
   /** Whether what has come of the request is within its limits. */

@@ -7,7 +7,7 @@ import { NamePatterns } from './names.ts';
 
 /** What of the request each condition of a route, which it fulfils, is fulfilled by. */
 export function explainMatch(match: MatchSpec, asked: Asked): string {
-  const { listeners, protocols, sni, hosts, path, methods, headers, clients } = match;
+  const { listeners, protocols, sni, hosts, path, methods, headers, clients, certificates } = match;
   const why: string[] = [];
   if (listeners.length > 0) why.push(`listener ${asked.listener}`);
   if (protocols.length > 0) why.push(`protocol ${asked.kind}`);
@@ -19,6 +19,7 @@ export function explainMatch(match: MatchSpec, asked: Asked): string {
   for (const header of headers) why.push(headerReason(header));
   const block = clients.find((text) => new AddressBlocks([text]).has(asked.client));
   if (block !== undefined) why.push(`client ${asked.client}${block === asked.client ? '' : ` (${block})`}`);
+  if (certificates.length > 0) why.push(`client certificate ${asked.certificate?.subject ?? ''}`);
   return why.length === 0 ? 'it claims everything' : why.join(', ');
 }
 

@@ -19,6 +19,20 @@ export interface Asked {
   readonly fields: readonly Field[];
   /** Address of the client. */
   readonly client: string;
+  /** Of its certificate, if one was verified. */
+  readonly certificate: Certificate | null;
+}
+
+/** `subject` is null where none was shown. */
+export interface Certificate {
+  readonly subject: string | null;
+  readonly names: readonly string[];
+}
+
+/** Whether a certificate was verified that bears what `wanted` says. */
+export function bears(certificate: Certificate | null, wanted: string): boolean {
+  if (certificate === null || certificate.subject === null) return false;
+  return wanted === '*' || certificate.subject === wanted || certificate.names.includes(wanted);
 }
 
 const SLASH = 0x2f;
@@ -80,8 +94,9 @@ export class Matcher {
   private readonly hosts: NamePatterns;
   private readonly headers: readonly HeaderMatcher[];
   private readonly clients: AddressBlocks;
+  private readonly certificates: readonly string[];
 
-  constructor({ listeners, protocols, methods, path, sni, hosts, headers, clients }: MatchSpec) {
+  constructor({ listeners, protocols, methods, path, sni, hosts, headers, clients, certificates }: MatchSpec) {
     this.listeners = listeners;
     this.protocols = protocols;
     this.methods = methods;
@@ -91,6 +106,7 @@ export class Matcher {
     this.hosts = new NamePatterns(hosts);
     this.headers = headers.map((header) => new HeaderMatcher(header));
     this.clients = new AddressBlocks(clients);
+    this.certificates = certificates;
   }
 
   /** `path` is the one that is asked about, without its query. Cheap conditions come first. */
@@ -103,7 +119,8 @@ export class Matcher {
       this.sni.match(asked.serverName) &&
       this.matchesPath(path) &&
       this.matchesHeaders(asked.fields) &&
-      (this.clients.empty || this.clients.has(asked.client))
+      (this.clients.empty || this.clients.has(asked.client)) &&
+      (this.certificates.length === 0 || this.certificates.some((wanted) => bears(asked.certificate, wanted)))
     );
   }
   /** TLS that passes unopened has to be asked for: a route for everything means everything that can be looked into. */

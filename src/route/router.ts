@@ -67,6 +67,7 @@ export class Router {
       method: head.upgrade === null ? head.method : 'GET',
       fields: head.fields,
       client,
+      certificate: origin.tls,
     });
   }
 
@@ -81,7 +82,16 @@ export class Router {
     if (!this.passes) return null;
     const { listener } = this.spec;
     const named = serverName === null ? null : canonical(serverName);
-    const asked = { listener, serverName: named, host: null, path: '', method: 'CONNECT', fields: [], client };
+    const asked = {
+      listener,
+      serverName: named,
+      host: null,
+      path: '',
+      method: 'CONNECT',
+      fields: [],
+      client,
+      certificate: null,
+    };
     return this.table.find({ ...asked, kind: 'tls' });
   }
 }

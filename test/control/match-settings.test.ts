@@ -37,6 +37,7 @@ test('each condition arrives, and all others match everything', () => {
       ],
     },
     'client: 10.0.0.0/8': { clients: ['10.0.0.0/8'] },
+    'client_certificate: ["CN=reader,O=x", reader.test]': { certificates: ['CN=reader,O=x', 'reader.test'] },
     'client: ["::1", 192.0.2.7]': { clients: ['::1/128', '192.0.2.7/32'] },
   };
   for (const [match, right] of Object.entries(cases)) {

@@ -296,3 +296,12 @@ test('response headers are edited in Trailers-Only answers, which stay what they
   assert.deepEqual([status.metadata.get('server'), status.metadata.get('x-by')], [[], ['us']]);
   assert.equal((await line(0)).grpcStatus, 5);
 });
+
+test('what a route does to the headers of responses it does to its own answers, too', async (t) => {
+  const { port } = await answering(t, {
+    action: respond(200, 'hello'),
+    responseHeaders: { remove: [], set: [['x-frame-options', 'deny']], add: [] },
+  });
+  const answer = await http1(port, { path: '/' });
+  assert.deepEqual([answer.status, answer.headers['x-frame-options'], String(answer.body)], [200, 'deny', 'hello']);
+});

@@ -143,3 +143,30 @@ test('another authority for clients takes effect with the next connection, and c
   gateway.reloadTls(0, 2, { certificate, key, clientCa: LISTENER_CA });
   await assert.rejects(https(port, { servername: 'required.test', headers: { host: 'required.test' }, ...STRANGER }));
 });
+
+test('routes go by the certificate that a client shows, over h2, http/1.1 and bytes', async (t) => {
+  const [web, own, echo] = await Promise.all([webEngine(t), webEngine(t), echoEngine(t)]);
+  const { port, settled, exchanges } = await stage(t, {
+    upstreams: {
+      web: { at: web.address, protocol: 'http1' },
+      own: { at: own.address, protocol: 'http1' },
+      echo: { at: echo.address, protocol: 'tcp' },
+    },
+    routes: [
+      { protocols: ['tcp'], upstream: 'echo' },
+      { certificates: ['reader.test'], upstream: 'own' },
+    ],
+    tls: NAMES,
+  });
+  await everyWay(t, port, 'optional.test', READER);
+  await everyWay(t, port, 'optional.test', {});
+  await settled();
+  assert.deepEqual(
+    exchanges.map(({ upstream }) => upstream),
+    ['own', 'own', 'echo', 'web', 'web', 'echo'],
+  );
+  assert.deepEqual(
+    exchanges.map(({ identity }) => identity !== null),
+    [true, true, true, false, false, false],
+  );
+});

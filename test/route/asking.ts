@@ -17,6 +17,7 @@ export const asked = (some: Partial<Asked> = {}): Asked => ({
   method: 'POST',
   fields: [],
   client: '127.0.0.1',
+  certificate: null,
   ...some,
 });
 
@@ -30,5 +31,6 @@ export const match = (some: Partial<MatchSpec> = {}): MatchSpec => ({
   methods: [],
   headers: [],
   clients: [],
+  certificates: [],
   ...some,
 });

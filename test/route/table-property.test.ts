@@ -21,7 +21,12 @@ function holds(spec: MatchSpec, request: Asked): boolean {
     (spec.path === null || pathHolds(spec.path, request.path.replace(/\?.*$/, ''))) &&
     alternatives(spec.methods, request.method) &&
     spec.headers.every((header) => headerHolds(header, request)) &&
-    (spec.clients.length === 0 || spec.clients.some((block) => clientHolds(block, request.client)))
+    (spec.clients.length === 0 || spec.clients.some((block) => clientHolds(block, request.client))) &&
+    (spec.certificates.length === 0 ||
+      (typeof request.certificate?.subject === 'string' &&
+        [request.certificate.subject, ...request.certificate.names, '*'].some((each) =>
+          spec.certificates.includes(each),
+        )))
   );
 }
 
@@ -94,6 +99,7 @@ class World {
       methods: this.some(0.2, () => random.pick(METHODS)),
       headers: this.some(0.2, this.header),
       clients: this.some(0.1, () => random.pick(['10.0.0.0/16', '10.0.0.0/8', '10.0.0.1', '192.168.0.0/24'])),
+      certificates: this.some(0.1, () => random.pick(['*', 'CN=reader', 'reader.test'])),
     });
   }
   request(): Asked {
@@ -107,6 +113,12 @@ class World {
       method: random.pick(METHODS),
       fields: fieldsOf(...this.some(0.7, () => [random.pick(['x-a', 'x-b']), random.pick(['1', '12', '21'])] as const)),
       client: random.pick(CLIENTS),
+      certificate: random.pick([
+        null,
+        { subject: null, names: [] },
+        { subject: 'CN=reader', names: ['reader.test'] },
+        { subject: 'CN=other', names: [] },
+      ]),
     };
   }
 }

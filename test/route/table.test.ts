@@ -113,6 +113,15 @@ test('clients are matched by blocks of addresses', () => {
   claimed({ clients: ['10.0.0.0/8', '2001:db8::/32', '127.0.0.1'] }, clients('10.1.2.3', '2001:db8::1', '127.0.0.1'), clients('11.0.0.1', '2001:db9::1', '127.0.0.2', '')); // prettier-ignore
 });
 
+test('who shows a certificate is told by its subject, by a name in it, or by having been verified at all', () => {
+  const reader = { certificate: { subject: 'CN=reader,O=x', names: ['reader.test', 'spiffe://x/reader'] } };
+  const other = { certificate: { subject: 'CN=other', names: [] } };
+  const nobody = [{ certificate: { subject: null, names: [] } }, { certificate: null }];
+  claimed({ certificates: ['CN=reader,O=x'] }, [reader], [other, ...nobody]);
+  claimed({ certificates: ['spiffe://x/reader', 'nobody'] }, [reader], [other, ...nobody]);
+  claimed({ certificates: ['*'] }, [reader, other], nobody);
+});
+
 test('the length of a path or a host, which a stranger chooses, is not what a lookup costs', () => {
   const all = table({ hosts: ['*.example'], ...path('exact', '/a') }, path('prefix', '/a/b'), { sni: ['*.example'] });
   const request = asked({ host: 'a.'.repeat(30_000), serverName: '.'.repeat(60_000), path: '/a'.repeat(30_000) });

@@ -5,6 +5,7 @@ export interface RouteTo {
   readonly protocols?: readonly RouteProtocol[];
   readonly sni?: readonly string[];
   readonly hosts?: readonly string[];
+  readonly certificates?: readonly string[];
   readonly upstream: string;
 }
 
