@@ -97,6 +97,9 @@ export interface UpstreamTlsSpec {
 
 export const UPSTREAM_PROTOCOLS = ['h2', 'http1', 'tcp', 'same'] as const;
 
+/** `max_connections` where it is not said: for as many calls at a time, roughly. */
+export const defaultConnections = (protocol: UpstreamSpec['protocol']): number => (protocol === 'h2' ? 8 : 800);
+
 export interface UpstreamSpec {
   readonly name: string;
   /** What its endpoints speak; `same`: whatever the client does. */
@@ -116,7 +119,7 @@ export interface UpstreamSpec {
   /** One call at a time on a session. */
   readonly exclusive: boolean;
   readonly minConnections: number;
-  /** null: 8, and 800 where a connection carries one call at a time. */
+  /** null: see `defaultConnections`. */
   readonly maxConnections: number | null;
   readonly maxStreamsPerConnection: number;
   /** Calls at an endpoint at once, exactly; 0: no such limit. */

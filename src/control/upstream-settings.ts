@@ -1,5 +1,11 @@
 /** Every key of an upstream. The defaults are those of the snapshot. */
-import { DEFAULT_UPSTREAM, UPSTREAM_PROTOCOLS, type EndpointSpec, type UpstreamSpec } from '../snapshot.ts';
+import {
+  DEFAULT_UPSTREAM,
+  defaultConnections,
+  UPSTREAM_PROTOCOLS,
+  type EndpointSpec,
+  type UpstreamSpec,
+} from '../snapshot.ts';
 import { parseEndpoint, parseTarget } from './address.ts';
 import { affinity, balance } from './balance-settings.ts';
 import { DAY, HOUR, MANY, notLess, SECOND } from './bounds.ts';
@@ -138,7 +144,7 @@ type Draft<K extends keyof UpstreamSpec> = { readonly [P in K]: UpstreamSpec[P] 
 
 /** What `max_connections` comes to. */
 const mostConnections = ({ maxConnections, protocol }: Draft<'maxConnections' | 'protocol'>) =>
-  maxConnections === null ? (protocol === 'h2' ? 8 : 800) : maxConnections;
+  maxConnections === null ? protocol && defaultConnections(protocol) : maxConnections;
 
 /** A PROXY header is about a connection, and so about its only client. */
 function checkProxyProtocol({ protocol, proxyProtocol }: Draft<'protocol' | 'proxyProtocol'>, at: Cursor): void {

@@ -2,7 +2,7 @@
 import { Failures } from '../errors.ts';
 import type { Call, Filter, Refusal } from '../filter/filter.ts';
 import type { Journal } from '../journal.ts';
-import type { Party } from '../relay/exchange.ts';
+import type { Party } from '../relay/exchange-context.ts';
 
 const BUG: Refusal = { failure: Failures.bug, retryAfter: 0 };
 

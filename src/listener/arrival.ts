@@ -36,11 +36,11 @@ export interface ArrivalOptions {
   /** Silence of so many milliseconds means TCP; 0: it means nothing. */
   readonly serverFirstDelay: number;
   /** What it is bound to be, so that nothing but a PROXY header is waited for. */
-  readonly only: 'h2' | 'http1' | 'tcp' | null;
+  readonly only: 'tcp' | null;
 }
 
 const NOTHING: Buffer = Buffer.alloc(0);
-export const TOO_SLOW = 'the first bytes did not tell a protocol in time';
+const TOO_SLOW = 'the first bytes did not tell a protocol in time';
 
 export class Arrival {
   private readonly socket: Socket;

@@ -65,9 +65,6 @@ export class Downstream implements ArrivalOwner {
     else this.sniff(socket!, header, front.only);
   }
 
-  get open(): boolean {
-    return this.socket !== null || this.connection !== null;
-  }
   drain(): void {
     if (this.served === null) this.destroy();
     else this.served.drain();

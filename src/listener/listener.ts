@@ -7,11 +7,11 @@ import type { Failure } from '../errors.ts';
 import type { SessionContext } from '../h2/core.ts';
 import type { ConnectionRecord } from '../journal.ts';
 import type { Filter } from '../filter/filter.ts';
-import { AddressBlocks } from '../relay/cidr.ts';
+import { AddressRule } from '../relay/cidr.ts';
 import { TrustedProxies } from '../relay/client-address.ts';
 import type { CarrierSource } from '../relay/half.ts';
-import { NO_POLICY } from '../relay/exchange.ts';
-import type { ExchangeContext } from '../relay/exchange.ts';
+import { NO_POLICY } from '../relay/exchange-context.ts';
+import type { ExchangeContext } from '../relay/exchange-context.ts';
 import type { Origin, Place } from '../relay/origin.ts';
 import { RetryPolicy } from '../relay/retry.ts';
 import { limitsOf } from '../route/route.ts';
@@ -55,8 +55,7 @@ export class Listener implements Front {
   readonly serves: Readonly<Record<Origin['protocol'], boolean>>;
   readonly only: Front['only'];
   readonly bytesAlone: boolean;
-  private readonly allowed: AddressBlocks;
-  private readonly denied: AddressBlocks;
+  private readonly rule: AddressRule;
   private readonly server: Server;
   private readonly connections = new Set<Downstream>();
 
@@ -65,8 +64,7 @@ export class Listener implements Front {
     this.context = context;
     this.counters = new Counters(listenerLayout, { listener: spec.name });
     this.trusted = new TrustedProxies(spec.trustedProxies);
-    this.allowed = new AddressBlocks(spec.allow);
-    this.denied = new AddressBlocks(spec.deny);
+    this.rule = new AddressRule(spec);
     this.terminator = spec.tls.length === 0 ? null : this.terminate();
     const { routes, table, fallback, forward, reserved, tenants, filters: last } = routing;
     const router = new Router(routes, table, { listener: spec.name, fallback, forward, websocket: spec.websocket });
@@ -143,7 +141,7 @@ export class Listener implements Front {
   // --- Front -------------------------------------------------------------------------------------------------------
 
   admits(address: string): boolean {
-    return (this.allowed.empty || this.allowed.has(address)) && !this.denied.has(address);
+    return this.rule.admits(address);
   }
   report(peer: Place, event: ConnectionRecord['event'], message: string): void {
     this.record(`${peer.address}:${peer.port}`, event, message);

@@ -4,18 +4,14 @@
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { plainAddress } from '../relay/client-address.ts';
+import type { Place } from '../relay/origin.ts';
 
-export interface ProxyAddress {
-  /** IPv6 in its shortest form, and an IPv4 address mapped to it as IPv4: one client, one name. */
-  readonly address: string;
-  readonly port: number;
-}
-
+/** Addresses in one form: IPv6 in its shortest, and an IPv4 address mapped to it as IPv4, so that a client has one name. */
 export interface ProxyHeader {
   /** The client; null where the proxy speaks for itself (LOCAL) or does not know, and the connection's own addresses hold. */
-  readonly source: ProxyAddress | null;
+  readonly source: Place | null;
   /** Where the client connected to; null exactly where `source` is. */
-  readonly destination: ProxyAddress | null;
+  readonly destination: Place | null;
   /** Octets of the header: what follows them is the connection's. */
   readonly length: number;
 }
@@ -72,7 +68,7 @@ function parseV1(line: string): ProxyHeader | 'bad' {
 /** "a decimal integer in the range [0..65535] inclusive. Heading zeroes are not permitted" */
 const isPort = (text: string): boolean => /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
 
-function named(address: string, port: number): ProxyAddress {
+function named(address: string, port: number): Place {
   if (isIPv4(address)) return { address, port };
   return { address: plainAddress(new SocketAddress({ address, family: 'ipv6' }).address), port };
 }
@@ -112,7 +108,7 @@ function readV2(buffer: Buffer, from: number, to: number): ProxyHeader | 'more' 
   return unknown;
 }
 
-function readAddresses(buffer: Buffer, at: number, size: 4 | 16): { source: ProxyAddress; destination: ProxyAddress } {
+function readAddresses(buffer: Buffer, at: number, size: 4 | 16): { source: Place; destination: Place } {
   const ports = at + 2 * size;
   return {
     source: named(formatAddress(buffer, at, size), buffer.readUInt16BE(ports)),

@@ -10,7 +10,7 @@ import { Cors } from '../relay/cors.ts';
 import { Follower, FOLLOWER_CONTEXT } from '../relay/duplicate-follower.ts';
 import { Leader } from '../relay/duplicate-leader.ts';
 import { Exchange } from '../relay/exchange.ts';
-import type { ExchangeContext } from '../relay/exchange.ts';
+import type { ExchangeContext } from '../relay/exchange-context.ts';
 import { grpcWebOf, toGrpc } from '../relay/grpc-web.ts';
 import { GrpcWebHalf } from '../relay/grpc-web-half.ts';
 import type { CarrierSource, Half, HalfSink } from '../relay/half.ts';

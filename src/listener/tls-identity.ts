@@ -1,24 +1,12 @@
 /** What a TLS connection says of its client: for routes and logs. */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import type { TlsOrigin } from '../relay/origin.ts';
 import { canonical } from '../route/server-names.ts';
 
-export interface TlsIdentity {
-  /** SNI, in lower case and without a last dot. */
-  readonly serverName: string | null;
+export interface TlsIdentity extends TlsOrigin {
   /** The protocol that ALPN chose: `h2`, `http/1.1`. */
   readonly alpn: string | null;
-  /** `TLSv1.2`, `TLSv1.3`. */
-  readonly version: string;
-  /**
-   * The subject of the client's certificate in the form of RFC 2253, `CN=reader,O=frameway`; its text may be of any language. Null,
-   * as is all that follows, unless the certificate was verified.
-   */
-  readonly subject: string | null;
-  /** SHA-256 of the client's certificate, in lower case and without colons. */
-  readonly fingerprint: string | null;
-  /** DNS names and URIs of the client's certificate: `reader.example`, `spiffe://example/reader`. */
-  readonly names: readonly string[];
 }
 
 /** To be asked once, after the handshake: it takes the client's certificate apart. */

@@ -31,3 +31,18 @@ export class AddressBlocks {
     return family !== 0 && this.list !== null && this.list.check(address, family === 6 ? 'ipv6' : 'ipv4');
   }
 }
+
+/** Who may, by address: who is denied may not, whatever else allows him; who has no address is allowed by an empty list alone. */
+export class AddressRule {
+  private readonly allow: AddressBlocks;
+  private readonly deny: AddressBlocks;
+
+  /** Nobody is denied by an empty list, and an empty one allows everybody. */
+  constructor({ allow, deny }: { readonly allow: readonly string[]; readonly deny: readonly string[] }) {
+    this.allow = new AddressBlocks(allow);
+    this.deny = new AddressBlocks(deny);
+  }
+  admits(address: string): boolean {
+    return !this.deny.has(address) && (this.allow.empty || this.allow.has(address));
+  }
+}

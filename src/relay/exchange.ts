@@ -4,81 +4,27 @@
  * one answer.
  */
 import { countFailure, DURATION_BOUNDS, Listener, STATUS_COUNT, RETRY_REASONS } from '../counters.ts';
-import type { Counters, RetryReason } from '../counters.ts';
+import type { RetryReason } from '../counters.ts';
 import { ErrorCode, Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import { makeField, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
 import { Timer } from '../io/timer-wheel.ts';
-import type { TimerWheel } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
-import type { Journal } from '../journal.ts';
 import type { KeySpec } from '../snapshot.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptOwner } from './attempt.ts';
 import { speaksOfClient } from './client-address.ts';
+import type { ExchangeContext, Party } from './exchange-context.ts';
 import { formatTimeout, MessageCounter, parseTimeout } from './grpc.ts';
 import type { Caller, Carrier, CarrierSource, Half, HalfSink } from './half.ts';
+import { IdleWatch } from './idle-watch.ts';
 import { KeptRequest } from './kept-request.ts';
 import { grpcTrailers, replyLocally } from './local-reply.ts';
 import { grpcStatusNumber } from './message.ts';
 import type { RequestHead, ResponseHead } from './message.ts';
 import { pushbackOf, withPreviousAttempts } from './retry.ts';
 import type { RetryPolicy } from './retry.ts';
-
-/** What may be said of exchanges in the configuration. Times are milliseconds, sizes bytes; 0: no limit. */
-export interface ExchangePolicy {
-  /** Takes out of a request's trailers what is not for clients to say; null: there is nothing like that. */
-  readonly reservedTrailers: { without(fields: readonly Field[]): readonly Field[] } | null;
-  /** Null: no route claimed it. */
-  readonly route: { readonly name: string; readonly index: number } | null;
-  /** Places it, in place of the upstream's own key. */
-  readonly hashKey: KeySpec | null;
-  /** For all of it. */
-  readonly timeout: number;
-  /** In which nothing moves; of a tunnel, and of any other exchange. */
-  readonly tunnelIdleTimeout: number;
-  readonly idleTimeout: number;
-  /** Of a request's body, and of each gRPC message in it. */
-  readonly maxBody: number;
-  readonly maxMessage: number;
-  /** Makes of a response's fields those that the client gets; null: they are the same. */
-  readonly responseEdits: { apply(fields: readonly Field[]): Field[] } | null;
-  /** Null: only what an engine has certainly not begun is tried again. */
-  readonly retry: RetryPolicy | null;
-}
-
-export const NO_POLICY: ExchangePolicy = {
-  reservedTrailers: null,
-  route: null,
-  hashKey: null,
-  timeout: 0,
-  tunnelIdleTimeout: 0,
-  idleTimeout: 0,
-  maxBody: 0,
-  maxMessage: 0,
-  responseEdits: null,
-  retry: null,
-};
-
-/** Who asks, and who let it pass. */
-export interface Party {
-  /** For the log. */
-  readonly identity: string | null;
-  readonly tenant: string | null;
-  /** The exchange is over. */
-  over(): void;
-}
-
-/** What all exchanges of a route on a listener share. */
-export interface ExchangeContext extends ExchangePolicy {
-  readonly listener: string;
-  readonly counters: Counters;
-  readonly wheel: TimerWheel;
-  readonly journal: Journal;
-  /** Request bytes kept for another attempt. */
-  readonly replayBuffer: number;
-}
 
 /** Time lost here before `grpc-timeout` has to be written anew. */
 const TIMEOUT_SLACK = 5;
@@ -113,9 +59,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private deadline: Timer | null = null;
   /** By `grpc-timeout`. */
   private readonly timeout: number | null;
-  /** When something last moved, and who looks after it. */
-  private movedAt = 0;
-  private idle: Timer | null = null;
+  private idle: IdleWatch | null = null;
   private readonly party: Party | null;
 
   private received = 0;
@@ -159,7 +103,10 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     const tunnel = head.method === 'CONNECT';
     const idleTimeout = tunnel ? context.tunnelIdleTimeout : context.idleTimeout;
     if (this.timeout !== null || (context.timeout > 0 && !tunnel)) this.setDeadline();
-    if (idleTimeout > 0) this.watch(idleTimeout, tunnel ? Failures.tunnelIdle : Failures.idle);
+    if (idleTimeout > 0) {
+      const failure = tunnel ? Failures.tunnelIdle : Failures.idle;
+      this.idle = new IdleWatch(context.wheel, idleTimeout, () => this.fail(failure));
+    }
     context.retry?.called(this.startedAt);
     this.seek();
   }
@@ -239,7 +186,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       this.fail(Failures.bodyTooLarge);
       return;
     }
-    if (this.idle !== null) this.movedAt = now();
+    this.idle?.moved();
     if (this.attempt === null) {
       this.request.hold(buffer, from, to);
       return;
@@ -315,7 +262,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   responseData(buffer: Buffer, from: number, to: number, end: boolean): number {
     this.sent += to - from;
-    if (this.idle !== null) this.movedAt = now();
+    this.idle?.moved();
     this.sentMessages?.read(buffer, from, to);
     if (end) this.responseEnded = true;
     const done = this.down.sendData(buffer, from, to, end);
@@ -465,16 +412,6 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     wheel.arm(this.deadline, Math.min(this.timeout ?? Infinity, timeout || Infinity));
   }
 
-  private watch(patience: number, failure: Failure): void {
-    this.movedAt = this.startedAt;
-    this.idle = new Timer(() => {
-      const rest = this.movedAt + patience - now();
-      if (rest > 0) this.context.wheel.arm(this.idle!, rest);
-      else this.fail(failure);
-    });
-    this.context.wheel.arm(this.idle, patience);
-  }
-
   private leaveTunnel(): void {
     this.abandonAttempt(ErrorCode.CANCEL, null);
     this.down.stop();
@@ -485,7 +422,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     if (this.finished) return;
     this.finished = true;
     this.disarm();
-    if (this.idle !== null) this.context.wheel.disarm(this.idle);
+    this.idle?.end();
     this.party?.over();
     this.attempt?.end(failure);
     this.attempt = null;

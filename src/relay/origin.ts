@@ -7,12 +7,18 @@ export interface Place {
 
 /** Who the client is, by TLS that ended here. */
 export interface TlsOrigin {
-  /** The name that it asked for, or null. */
+  /** SNI, in lower case and without a last dot; null where none was sent. */
   readonly serverName: string | null;
+  /** `TLSv1.2`, `TLSv1.3`. */
   readonly version: string;
-  /** Of the client certificate that was verified, if there was one: its subject, SHA-256 fingerprint, and the names in it. */
+  /**
+   * The subject of the client's certificate in the form of RFC 2253, `CN=reader,O=frameway`; its text may be of any language. Null,
+   * as is all that follows, unless the certificate was verified.
+   */
   readonly subject: string | null;
+  /** SHA-256 of the client's certificate, in lower case and without colons. */
   readonly fingerprint: string | null;
+  /** DNS names and URIs of the client's certificate: `reader.example`, `spiffe://example/reader`. */
   readonly names: readonly string[];
 }
 

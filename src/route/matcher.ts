@@ -2,6 +2,7 @@
 import type { Field } from '../hpack/field.ts';
 import type { HeaderSpec, MatchSpec, PathSpec } from '../policy.ts';
 import { AddressBlocks } from '../relay/cidr.ts';
+import type { TlsOrigin } from '../relay/origin.ts';
 import type { RouteProtocol } from '../snapshot.ts';
 import { NamePatterns } from './names.ts';
 
@@ -23,11 +24,8 @@ export interface Asked {
   readonly certificate: Certificate | null;
 }
 
-/** `subject` is null where none was shown. */
-export interface Certificate {
-  readonly subject: string | null;
-  readonly names: readonly string[];
-}
+/** What is asked of a certificate; `subject` is null where none was verified. */
+export type Certificate = Pick<TlsOrigin, 'subject' | 'names'>;
 
 /** Whether a certificate was verified that bears what `wanted` says. */
 export function bears(certificate: Certificate | null, wanted: string): boolean {

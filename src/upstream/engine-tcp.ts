@@ -1,46 +1,32 @@
 /** A TCP connection to an engine: it carries one tunnel, and ends with it. */
-import { Endpoint as Count } from '../counters.ts';
-import type { Failure } from '../errors.ts';
-import { now } from '../io/turn.ts';
 import type { Half, HalfSink } from '../relay/half.ts';
 import type { RequestHead } from '../relay/message.ts';
 import { RawHalf } from '../tunnel/raw-half.ts';
-import { EngineConnection } from './engine-connection.ts';
 import type { Carried } from './engine-connection.ts';
+import { EngineSolo } from './engine-solo.ts';
 import type { Pool } from './pool.ts';
 import { writeProxyHeader } from './proxy-header.ts';
 
-export class EngineTcp extends EngineConnection {
+export class EngineTcp extends EngineSolo {
   private readonly half: RawHalf;
   private taken = false;
 
   constructor(pool: Pool, overflow: boolean, settled?: (stands: boolean) => void) {
     super(pool, overflow, settled);
-    this.half = new RawHalf(this.connection, pool.context, { opening: true }, () => this.closed());
+    this.half = new RawHalf(this.connection, pool.context, { opening: true }, () => this.lost());
     this.connection.begin(this.half, true);
   }
 
   get room(): number {
     return this.state === 'ready' && !this.taken ? 1 : 0;
   }
-  get openCalls(): number {
-    return this.used;
-  }
   carried(): readonly Carried[] {
     return this.taken ? [this.half] : [];
   }
-  refusal(): Failure | null {
-    return null;
-  }
-  awake(): boolean {
-    return true;
-  }
 
   open(head: RequestHead, end: boolean, sink: HalfSink): Half {
-    this.pool.endpoint.counters.add(Count.STREAMS, 1);
     this.taken = true;
-    this.used = 1;
-    this.pool.active++;
+    this.take();
     this.introduce(head);
     this.half.sink = sink;
     if (end) this.half.sendData(NOTHING, 0, 0, true);
@@ -57,23 +43,8 @@ export class EngineTcp extends EngineConnection {
     output.at += header.copy(output.buffer, output.at);
   }
 
-  protected connected(): void {
-    if (this.state !== 'connecting') return;
-    this.pool.spoke();
-    this.stands();
-  }
   protected leave(): void {
     if (!this.taken) this.connection.destroy();
-  }
-
-  private closed(): void {
-    if (this.used === 1) {
-      this.used = 0;
-      this.pool.active--;
-      this.idleSince = now();
-    }
-    this.gone();
-    this.pool.freed();
   }
 }
 

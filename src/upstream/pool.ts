@@ -8,6 +8,7 @@ import type { SessionContext } from '../h2/core.ts';
 import { Timer } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
 import type { RequestHead } from '../relay/message.ts';
+import { defaultConnections } from '../snapshot.ts';
 import type { UpstreamSpec } from '../snapshot.ts';
 import { Backoff } from './backoff.ts';
 import type { Carried, EngineConnection } from './engine-connection.ts';
@@ -22,10 +23,6 @@ const SPARE = 0.2;
 const AGE_JITTER = 0.1;
 /** A session that is lost sooner is replaced only after as long, unless a call needs it: milliseconds. */
 const SHORT_LIFE = 1000;
-
-/** Connections at most, where the configuration does not say: for as many calls at a time, roughly. */
-const CONNECTIONS = 8;
-const SOLO_CONNECTIONS = 800;
 
 /** What a pool tells its upstream. */
 export interface PoolOwner {
@@ -68,7 +65,7 @@ export class Pool {
     this.context = context;
     this.owner = owner;
     this.solo = spec.protocol !== 'h2';
-    this.maxConnections = spec.maxConnections ?? (this.solo ? SOLO_CONNECTIONS : CONNECTIONS);
+    this.maxConnections = spec.maxConnections ?? defaultConnections(spec.protocol);
     this.backoff = new Backoff(spec.backoffMax);
     this.retry = new Timer(() => this.tend());
     this.reaper = new Timer(() => this.reap());

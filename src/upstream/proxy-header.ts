@@ -4,11 +4,7 @@
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { plainAddress } from '../relay/client-address.ts';
-
-interface ProxyAddress {
-  readonly address: string;
-  readonly port: number;
-}
+import type { Place } from '../relay/origin.ts';
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 const PROXY_V2 = 0x21;
@@ -21,7 +17,7 @@ const TCP_OVER_IPV6 = 0x21;
  * IPv4 and one IPv6 address) is UNKNOWN there and two IPv6 addresses in v2; addresses that are no IP (a unix socket's) are
  * unknown in both.
  */
-export function writeProxyHeader(version: 'v1' | 'v2', source: ProxyAddress, destination: ProxyAddress): Buffer {
+export function writeProxyHeader(version: 'v1' | 'v2', source: Place, destination: Place): Buffer {
   const from = bare(source.address);
   const to = bare(destination.address);
   const known = from !== null && to !== null;

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MAX_PROXY_HEADER, readProxyHeader } from '../../src/listener/proxy-protocol.ts';
-import type { ProxyAddress, ProxyHeader } from '../../src/listener/proxy-protocol.ts';
+import type { ProxyHeader } from '../../src/listener/proxy-protocol.ts';
+import type { Place } from '../../src/relay/origin.ts';
 import { Random } from '../support/random.ts';
 
 const text = (octets: string): Buffer => Buffer.from(octets, 'latin1');
 const read = (octets: Buffer): ProxyHeader | 'more' | 'bad' => readProxyHeader(octets, 0, octets.length);
-const at = (address: string, port: number): ProxyAddress => ({ address, port });
+const at = (address: string, port: number): Place => ({ address, port });
 const uint16 = (n: number): Buffer => Buffer.from([n >> 8, n & 0xff]);
 
 const SIGNATURE = text('\r\n\r\n\0\r\nQUIT\n');
@@ -51,7 +52,7 @@ function checksummed(length = 4): Buffer {
   return octets;
 }
 
-type Ends = readonly [ProxyAddress, ProxyAddress] | null;
+type Ends = readonly [Place, Place] | null;
 const CLIENT: Ends = [at('192.0.2.1', 56_324), at('198.51.100.2', 443)];
 const CLIENT6: Ends = [at('2001:db8::1', 1), at('2001:db8:a:b:c:d:e:f', 65_535)];
 const FULL = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff';
