@@ -145,7 +145,8 @@ export function object<F extends Fields>(
       const entry = map.entries.get(key);
       draft[camel(key)] = entry ? field.reader.read(at.key(key)) : absent(at, key, field);
     }
-    const shape = draft as Shape<F>;
+    // Put together key by key it would be slow to read, and the data path reads it at every frame: a copy is not.
+    const shape = { ...draft } as Shape<F>;
     check?.(shape, at);
     return shape;
   };

@@ -52,7 +52,7 @@ export class Authenticator implements Filter {
     const found = bearer(this.checks, sent, this.wallClock());
     if (typeof found === 'string') return { failure: Failures.unauthenticated, retryAfter: 0, reason: found };
     call.identity = found.identity;
-    for (let i = 0; i < found.fields.length; i++) head.fields.push(found.fields[i]!);
+    if (found.fields.length > 0) head.fields = [...head.fields, ...found.fields];
     return null;
   }
 }

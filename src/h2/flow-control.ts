@@ -1,49 +1,51 @@
 /** Windows of RFC 9113 section 6.9, those of a stream or of a connection: arithmetic apart from frames and sockets. */
 import { MAX_WINDOW } from './settings.ts';
 
-export class FlowControl {
+/** Both directions of one flow. A stream is its own windows rather than to point to them: one is made for every call. */
+export interface Windows {
   /** What we may still send. Negative after the peer lowered its initial window (section 6.9.2). */
   sendable: number;
   /** What the peer may still send. `receivable + owing` plus what is held is always `size`. */
   receivable: number;
   size: number;
   /** Bytes done with and not yet announced: small updates are saved up. */
-  owing = 0;
+  owing: number;
+}
 
-  /** Initial windows, ours to send and the peer's. */
-  constructor(send: number, receive: number) {
-    this.sendable = send;
-    this.receivable = receive;
-    this.size = receive;
-  }
+/** Initial windows, ours to send and the peer's. */
+export const windowsOf = (send: number, receive: number): Windows => ({
+  sendable: send,
+  receivable: receive,
+  size: receive,
+  owing: 0,
+});
 
-  spend(bytes: number): void {
-    this.sendable -= bytes;
-  }
-  /** False if the window would exceed 2^31-1; it is then unchanged. */
-  grow(bytes: number): boolean {
-    if (this.sendable + bytes > MAX_WINDOW) return false;
-    this.sendable += bytes;
-    return true;
-  }
+export function spend(windows: Windows, bytes: number): void {
+  windows.sendable -= bytes;
+}
+/** False if the window would exceed 2^31-1; it is then unchanged. */
+export function grow(windows: Windows, bytes: number): boolean {
+  if (windows.sendable + bytes > MAX_WINDOW) return false;
+  windows.sendable += bytes;
+  return true;
+}
 
-  /** A larger initial window applies to streams that are open. */
-  widen(by: number): void {
-    this.receivable += by;
-    this.size += by;
-  }
-  /** False if the peer sent more than it was allowed. */
-  receive(bytes: number): boolean {
-    this.receivable -= bytes;
-    return this.receivable >= 0;
-  }
-  /** Bytes have been done with. Returns the increment to announce now, or 0. */
-  release(bytes: number): number {
-    this.owing += bytes;
-    if (this.owing * 2 < this.size) return 0;
-    const increment = this.owing;
-    this.receivable += increment;
-    this.owing = 0;
-    return increment;
-  }
+/** A larger initial window applies to streams that are open. */
+export function widen(windows: Windows, by: number): void {
+  windows.receivable += by;
+  windows.size += by;
+}
+/** False if the peer sent more than it was allowed. */
+export function receive(windows: Windows, bytes: number): boolean {
+  windows.receivable -= bytes;
+  return windows.receivable >= 0;
+}
+/** Bytes have been done with. Returns the increment to announce now, or 0. */
+export function release(windows: Windows, bytes: number): number {
+  windows.owing += bytes;
+  if (windows.owing * 2 < windows.size) return 0;
+  const increment = windows.owing;
+  windows.receivable += increment;
+  windows.owing = 0;
+  return increment;
 }

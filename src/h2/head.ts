@@ -3,7 +3,7 @@ import { Field, Token, wellKnown } from '../hpack/field.ts';
 import { grpcStatusOf, isGrpc, RequestHead, ResponseHead } from '../relay/message.ts';
 
 /** `extended`: the peer may send `:protocol`, since it was told so. */
-export function parseRequest(fields: Field[], extended = false): RequestHead | null {
+export function parseRequest(fields: readonly Field[], extended = false): RequestHead | null {
   let method: string | null = null;
   let scheme: string | null = null;
   let authority: string | null = null;
@@ -88,7 +88,7 @@ function withAuthority(fields: readonly Field[], fromHost: boolean): Field[] {
   return rest;
 }
 
-export function parseResponse(fields: Field[]): ResponseHead | null {
+export function parseResponse(fields: readonly Field[]): ResponseHead | null {
   let status = 0;
   let contentLength = -1;
   let defect = 0;

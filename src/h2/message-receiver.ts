@@ -6,7 +6,8 @@ import type { Field } from '../hpack/field.ts';
 import { hasNoBody } from '../relay/message.ts';
 import { Closed } from './closed-streams.ts';
 import type { SessionCore } from './core.ts';
-import { parseRequest, parseResponse, validTrailers } from './head.ts';
+import { validTrailers } from './head.ts';
+import type { HeaderList } from './header-list.ts';
 import { Event } from './stream-state.ts';
 import type { Stream } from './stream.ts';
 
@@ -21,7 +22,7 @@ export class MessageReceiver {
   }
 
   /** HEADERS that open a stream of a client. */
-  request(streamId: number, end: boolean, dependency: number, fields: Field[], decoded: Decoded): void {
+  request(streamId: number, end: boolean, dependency: number, list: HeaderList): void {
     const { core } = this;
     core.lastPeerStream = streamId;
     if (core.leaving === 'yes') {
@@ -38,13 +39,13 @@ export class MessageReceiver {
     stream.advance(Event.RECV_HEADERS);
     if (end) stream.advance(Event.RECV_END);
     stream.hasHead = true;
-    if (decoded === Decoded.TOO_LARGE) {
+    if (list.decoded === Decoded.TOO_LARGE) {
       countLimit(core.context.counters, 'header_list');
-      core.owner.onRefused(stream, fields, Failures.headersTooLarge);
+      core.owner.onRefused(stream, list.fields, Failures.headersTooLarge);
       return;
     }
     // "A stream cannot depend on itself" (RFC 7540 section 5.3.1).
-    const head = dependency === streamId ? null : parseRequest(fields, core.context.connectProtocol);
+    const head = dependency === streamId ? null : list.request(core.context.connectProtocol);
     if (head === null || (end && head.contentLength > 0)) {
       core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
       return;
@@ -54,31 +55,31 @@ export class MessageReceiver {
   }
 
   /** HEADERS on an open stream: a response, an informational one, or trailers. */
-  later(stream: Stream, end: boolean, fields: Field[], decoded: Decoded): void {
+  later(stream: Stream, end: boolean, list: HeaderList): void {
     const { core } = this;
     if (!stream.advance(end ? Event.RECV_END : Event.RECV_HEADERS)) {
       core.streamError(stream, ErrorCode.STREAM_CLOSED);
       return;
     }
-    if (decoded === Decoded.TOO_LARGE) {
+    if (list.decoded === Decoded.TOO_LARGE) {
       countLimit(core.context.counters, 'header_list');
       core.streamError(stream, ErrorCode.INTERNAL_ERROR, core.server ? undefined : Failures.responseTooLarge);
       return;
     }
-    if (stream.hasHead) this.trailers(stream, end, fields);
-    else this.response(stream, end, fields);
+    if (stream.hasHead) this.trailers(stream, end, list.fields);
+    else this.response(stream, end, list);
     if (!stream.open) core.remove(stream, Closed.ENDED);
   }
 
-  private trailers(stream: Stream, end: boolean, fields: Field[]): void {
+  private trailers(stream: Stream, end: boolean, fields: readonly Field[]): void {
     // Trailers end the stream (section 8.1), and the body has to have been as long as declared.
     if (!end || stream.bodyLeft > 0 || !validTrailers(fields)) {
       this.core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
     } else stream.sink?.onTrailers(fields);
   }
 
-  private response(stream: Stream, end: boolean, fields: Field[]): void {
-    const head = parseResponse(fields);
+  private response(stream: Stream, end: boolean, list: HeaderList): void {
+    const head = list.response();
     if (head === null || (head.status < 200 && end)) {
       this.core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
       return;
@@ -86,7 +87,7 @@ export class MessageReceiver {
     if (head.status < 200) {
       // They know no flow control, and a client that does not read would have them pile up here.
       if (++stream.informational > MAX_INFORMATIONAL) this.core.streamError(stream, ErrorCode.ENHANCE_YOUR_CALM);
-      else stream.sink?.onInformational(fields);
+      else stream.sink?.onInformational(list.fields);
       return;
     }
     stream.hasHead = true;

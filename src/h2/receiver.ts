@@ -2,13 +2,13 @@
 import { CODE_COUNT, Session as Count } from '../counters.ts';
 import { ErrorCode, Failures, resetFailure } from '../errors.ts';
 import { Decoded, Decoder } from '../hpack/decoder.ts';
-import type { Field } from '../hpack/field.ts';
 import { now } from '../io/turn.ts';
 import { Closed } from './closed-streams.ts';
 import type { SessionCore } from './core.ts';
-import { FlowControl } from './flow-control.ts';
+import { grow, receive, release, windowsOf } from './flow-control.ts';
 import type { FrameHandler } from './frame-reader.ts';
 import { writePing, writeSettingsAck, writeWindowUpdate } from './frame-writer.ts';
+import { HeaderBlocks } from './header-list.ts';
 import { MessageReceiver } from './message-receiver.ts';
 import { Event } from './stream-state.ts';
 
@@ -20,12 +20,14 @@ const MAX_DEBUG = 256;
 export class Receiver implements FrameHandler {
   private readonly core: SessionCore;
   private readonly decoder: Decoder;
+  private readonly blocks: HeaderBlocks;
   private readonly messages: MessageReceiver;
-  private readonly window = new FlowControl(0, CONNECTION_WINDOW);
+  private readonly window = windowsOf(0, CONNECTION_WINDOW);
 
   constructor(core: SessionCore) {
     this.core = core;
     this.decoder = new Decoder(core.context.limits);
+    this.blocks = new HeaderBlocks(this.decoder);
     this.messages = new MessageReceiver(core);
   }
 
@@ -37,11 +39,11 @@ export class Receiver implements FrameHandler {
     const { core } = this;
     core.spoke = true;
     // The connection's window goes back on receipt, so that one stalled stream never stalls its neighbours.
-    if (!this.window.receive(flowLength)) {
+    if (!receive(this.window, flowLength)) {
       core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'connection window exceeded');
       return;
     }
-    const due = this.window.release(flowLength);
+    const due = release(this.window, flowLength);
     if (due > 0) writeWindowUpdate(core.output, 0, due);
 
     const stream = core.streams.get(streamId);
@@ -62,7 +64,7 @@ export class Receiver implements FrameHandler {
       core.flood(length === 0 ? 'empty_data' : 'tiny_data');
       return;
     }
-    if (!stream.receive(flowLength)) {
+    if (!receive(stream, flowLength)) {
       core.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
       return;
     }
@@ -83,9 +85,9 @@ export class Receiver implements FrameHandler {
   onHeaders(streamId: number, end: boolean, dependency: number, buffer: Buffer, from: number, to: number): void {
     const { core } = this;
     core.spoke = true;
-    const fields: Field[] = [];
     // The block is decoded whatever becomes of it: the table has to stay in step.
-    const decoded = this.decoder.decode(buffer, from, to, fields);
+    const list = this.blocks.read(buffer, from, to);
+    const { decoded } = list;
     if (decoded === Decoded.MALFORMED) {
       core.onError(ErrorCode.COMPRESSION_ERROR, 'malformed header block');
       return;
@@ -95,9 +97,9 @@ export class Receiver implements FrameHandler {
       return;
     }
     const stream = core.streams.get(streamId);
-    if (stream !== undefined) this.messages.later(stream, end, fields, decoded);
+    if (stream !== undefined) this.messages.later(stream, end, list);
     else if (core.server && core.isIdle(streamId) && (streamId & 1) === 1) {
-      this.messages.request(streamId, end, dependency, fields, decoded);
+      this.messages.request(streamId, end, dependency, list);
     } else this.frameOnClosed(streamId, true, 0);
   }
 
@@ -181,7 +183,7 @@ export class Receiver implements FrameHandler {
     }
     if (streamId === 0) {
       if (increment === 0) core.onError(ErrorCode.PROTOCOL_ERROR, 'WINDOW_UPDATE of 0');
-      else if (!core.sender.window.grow(increment)) core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'window over 2^31-1');
+      else if (!grow(core.sender.window, increment)) core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'window over 2^31-1');
       else core.sender.windowGrew();
       return;
     }
@@ -191,7 +193,7 @@ export class Receiver implements FrameHandler {
       return;
     }
     if (increment === 0) core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
-    else if (!stream.grow(increment)) core.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
+    else if (!grow(stream, increment)) core.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
     else core.sender.streamWindowGrew(stream);
   }
 
@@ -247,7 +249,7 @@ export class Receiver implements FrameHandler {
   private moveWindows(by: number): void {
     const { core } = this;
     for (const stream of core.streams.all()) {
-      if (!stream.grow(by)) {
+      if (!grow(stream, by)) {
         core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'initial window makes a window exceed 2^31-1');
         return;
       }

@@ -8,10 +8,12 @@ import type { Field } from '../hpack/field.ts';
 import { HeldBytes } from '../io/held-bytes.ts';
 import type { Output } from '../io/output.ts';
 import { now } from '../io/turn.ts';
+import { copyOctets } from '../octets.ts';
 import { Flag, FRAME_HEADER, FrameType } from './frame.ts';
 import { writeData, writeFrameHeader, writeHeaderBlock } from './frame-writer.ts';
 import type { FloodGuard } from './flood-guard.ts';
-import { FlowControl } from './flow-control.ts';
+import { spend, windowsOf } from './flow-control.ts';
+import type { Windows } from './flow-control.ts';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW } from './settings.ts';
 import type { PeerSettings } from './settings.ts';
 import { Event } from './stream-state.ts';
@@ -24,7 +26,7 @@ const PROGRESS = 1024;
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 export class Sender implements StreamSender {
-  readonly window = new FlowControl(DEFAULT_WINDOW, 0);
+  readonly window: Windows = windowsOf(DEFAULT_WINDOW, 0);
   readonly encoder = new Encoder();
   private readonly output: Output;
   private readonly peer: PeerSettings;
@@ -55,8 +57,8 @@ export class Sender implements StreamSender {
       (length === 0 || (length <= stream.sendable && length <= this.window.sendable)) &&
       length <= this.peer.maxFrameSize
     ) {
-      stream.spend(length);
-      this.window.spend(length);
+      spend(stream, length);
+      spend(this.window, length);
       this.guard.sentData();
       writeData(this.output, stream.id, buffer, from, to, end);
       const done = this.settle(stream, length);
@@ -128,8 +130,8 @@ export class Sender implements StreamSender {
       if (room <= 0) break;
       const n = Math.min(room, held.length);
       const last = n === held.length && stream.endHeld && stream.trailersHeld === null;
-      stream.spend(n);
-      this.window.spend(n);
+      spend(stream, n);
+      spend(this.window, n);
       this.output.reserve(FRAME_HEADER + n);
       const flags = last ? Flag.END_STREAM : 0;
       const at = writeFrameHeader(this.output.buffer, this.output.at, n, FrameType.DATA, flags, stream.id);
@@ -177,8 +179,18 @@ export class Sender implements StreamSender {
   }
 
   private headers(stream: Stream, fields: readonly Field[], end: boolean): void {
-    const worst = Encoder.worstCase(fields);
     const { output } = this;
+    const flags = end ? Flag.END_HEADERS | Flag.END_STREAM : Flag.END_HEADERS;
+    const known = this.encoder.known(fields);
+    if (known !== null) {
+      const { length } = known;
+      output.reserve(FRAME_HEADER + length);
+      const at = writeFrameHeader(output.buffer, output.at, length, FrameType.HEADERS, flags, stream.id);
+      copyOctets(known, output.buffer, at);
+      output.at = at + length;
+      return;
+    }
+    const worst = Encoder.worstCase(fields);
     if (worst > this.peer.maxFrameSize) {
       if (worst > scratch.length) scratch = Buffer.allocUnsafeSlow(worst);
       const length = this.encoder.encode(fields, scratch, 0);
@@ -188,7 +200,6 @@ export class Sender implements StreamSender {
     output.reserve(FRAME_HEADER + worst);
     const { buffer, at } = output;
     const next = this.encoder.encode(fields, buffer, at + FRAME_HEADER);
-    const flags = end ? Flag.END_HEADERS | Flag.END_STREAM : Flag.END_HEADERS;
     writeFrameHeader(buffer, at, next - at - FRAME_HEADER, FrameType.HEADERS, flags, stream.id);
     output.at = next;
   }

@@ -17,6 +17,7 @@ import { Closed, ClosedStreams } from './closed-streams.ts';
 import type { Leaving, SessionContext, SessionCore, SessionOwner } from './core.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { PREFACE } from './frame.ts';
+import { release, widen } from './flow-control.ts';
 import { FrameReader } from './frame-reader.ts';
 import { writeGoaway, writePing, writeReset, writeSettings, writeWindowUpdate } from './frame-writer.ts';
 import { CONNECTION_WINDOW, Receiver } from './receiver.ts';
@@ -228,7 +229,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   creditStream(stream: Stream, bytes: number): void {
     if (!stream.receiving || this.dead) return;
-    const due = stream.release(bytes);
+    const due = release(stream, bytes);
     if (due === 0) return;
     writeWindowUpdate(this.output, stream.id, due);
     const time = now();
@@ -409,7 +410,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (size === 0) return;
     this.writeSettings([[SettingId.INITIAL_WINDOW_SIZE, size]]);
     const by = this.windows.announced(size);
-    if (by > 0) for (const stream of this.streams.all()) stream.widen(by);
+    if (by > 0) for (const stream of this.streams.all()) widen(stream, by);
   }
 
   private record(event: ConnectionRecord['event'], code: string | null, message: string): void {

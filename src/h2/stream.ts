@@ -7,7 +7,7 @@ import { now } from '../io/turn.ts';
 import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
 import type { Half, HalfSink } from '../relay/half.ts';
-import { FlowControl } from './flow-control.ts';
+import type { Windows } from './flow-control.ts';
 import type { PeerSettings } from './settings.ts';
 import { canReceive, canSend, ILLEGAL, next, State } from './stream-state.ts';
 import type { Event } from './stream-state.ts';
@@ -31,8 +31,11 @@ export interface StreamHost {
   streamEnded(stream: Stream): void;
 }
 
-/** It is its own windows rather than to point to them: one is made for every call. */
-export class Stream extends FlowControl implements Half {
+export class Stream implements Half, Windows {
+  sendable: number;
+  receivable: number;
+  size: number;
+  owing = 0;
   readonly id: number;
   readonly host: StreamHost;
   state: State = State.IDLE;
@@ -71,7 +74,8 @@ export class Stream extends FlowControl implements Half {
   stopping = false;
 
   constructor(id: number, host: StreamHost, sink: HalfSink | null, sendWindow: number, receiveWindow: number) {
-    super(sendWindow, receiveWindow);
+    this.sendable = sendWindow;
+    this.receivable = this.size = receiveWindow;
     this.id = id;
     this.host = host;
     this.sink = sink;

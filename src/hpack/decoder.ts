@@ -41,6 +41,12 @@ export class Decoder {
   setLimit(bytes: number): void {
     this.allowed = bytes;
     this.updateDue = bytes < this.table.maxSize;
+    this.table.version++;
+  }
+
+  /** While this stays the same, the same octets are the same fields. */
+  get version(): number {
+    return this.table.version;
   }
 
   /** Decodes the block `buffer[start, end)` and appends its fields to `fields`. */

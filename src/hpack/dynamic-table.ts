@@ -12,6 +12,8 @@ export class DynamicTable {
   length = 0;
   size = 0;
   maxSize: number;
+  /** Another one whenever an index may mean something else than before. */
+  version = 0;
 
   constructor(maxSize: number) {
     this.maxSize = maxSize;
@@ -23,6 +25,7 @@ export class DynamicTable {
   /** Inserts, evicting what has to go. A field larger than the table empties it (section 4.4). */
   insert(field: Field): void {
     const size = field.size;
+    this.version++;
     this.evict(this.maxSize - size);
     if (size > this.maxSize) return;
     if (this.length === this.ring.length) this.grow();
@@ -33,6 +36,7 @@ export class DynamicTable {
   }
   resize(maxSize: number): void {
     this.maxSize = maxSize;
+    this.version++;
     this.evict(maxSize);
   }
   private evict(room: number): void {

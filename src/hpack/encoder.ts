@@ -3,6 +3,7 @@
  * and what differs from call to call is kept out of the table. Strings are written as they are, not Huffman-coded:
  * a repeated one is an index anyway, and coding the rest costs more than the octets it saves.
  */
+import { copyOctets } from '../octets.ts';
 import { DEFAULT_TABLE_SIZE, DynamicTable } from './dynamic-table.ts';
 import { Indexing, STATIC_LENGTH } from './field.ts';
 import type { Field } from './field.ts';
@@ -17,6 +18,30 @@ const WAYS = 4;
 /** Which of them a newcomer takes has no order, or a cycle of five would do the same. */
 const SHUFFLE = 0x915f77f5;
 
+/** Blocks that are kept, and how long one may be. */
+const KEPT = 4;
+const LONGEST_KEPT = 512;
+
+/** A list of fields as it was encoded; one that holds the very same fields is encoded the same, while the table stays as it is. */
+class KeptBlock {
+  octets: Uint8Array | null = null;
+  private fields: readonly Field[] = [];
+  private version = -1;
+
+  holds(fields: readonly Field[], version: number): boolean {
+    if (version !== this.version) return false;
+    if (fields === this.fields) return true;
+    if (fields.length !== this.fields.length) return false;
+    for (let i = 0; i < fields.length; i++) if (fields[i] !== this.fields[i]) return false;
+    return true;
+  }
+  put(fields: readonly Field[], version: number): void {
+    this.octets = null;
+    this.fields = fields;
+    this.version = version;
+  }
+}
+
 export class Encoder {
   private readonly table = new DynamicTable(DEFAULT_TABLE_SIZE);
   /** Newest entry number of each bucket and the next older of each entry; made with the first insertion. */
@@ -24,6 +49,10 @@ export class Encoder {
   private older: number[] | null = null;
   private seen: number[] | null = null;
   private shuffled = 0;
+  /** What was encoded lately, by the number of its fields: in that the head of a response differs from its trailers. */
+  private kept: KeptBlock[] | null = null;
+  /** The block that is being encoded would be the same if it were encoded again. */
+  private steady = true;
   /** Size updates owed to the peer's decoder: the smallest since the last block, then the one in force. */
   private smallest = -1;
 
@@ -42,8 +71,17 @@ export class Encoder {
     return size;
   }
 
+  /** The block of these fields if it is known, so that it need not be encoded again; else null. */
+  known(fields: readonly Field[]): Uint8Array | null {
+    if (this.kept === null || this.smallest >= 0) return null;
+    const kept = this.kept[fields.length & (KEPT - 1)]!;
+    return kept.octets !== null && kept.holds(fields, this.table.version) ? kept.octets : null;
+  }
+
   /** Writes a header block at `to[at]`, where `worstCase(fields)` octets are free; returns the position after it. */
   encode(fields: readonly Field[], to: Buffer, at: number): number {
+    const start = at;
+    this.steady = this.smallest < 0;
     if (this.smallest >= 0) {
       if (this.smallest < this.table.maxSize) at = writeInteger(to, at, 0x20, 5, this.smallest);
       at = writeInteger(to, at, 0x20, 5, this.table.maxSize);
@@ -54,7 +92,18 @@ export class Encoder {
       if (field.staticIndex !== 0) to[at++] = 0x80 | field.staticIndex;
       else at = this.field(field, to, at);
     }
+    if (this.steady) this.keep(fields, to, start, at);
     return at;
+  }
+
+  /** Of a list that comes for the second time the octets are kept. */
+  private keep(fields: readonly Field[], from: Buffer, start: number, end: number): void {
+    if (end - start > LONGEST_KEPT) return;
+    this.kept ??= Array.from({ length: KEPT }, () => new KeptBlock());
+    const kept = this.kept[fields.length & (KEPT - 1)]!;
+    const { version } = this.table;
+    if (kept.holds(fields, version)) kept.octets = Uint8Array.prototype.slice.call(from, start, end);
+    else kept.put(fields, version);
   }
 
   private field(field: Field, to: Buffer, at: number): number {
@@ -62,6 +111,7 @@ export class Encoder {
     if (indexing !== Indexing.ALLOWED) return unindexed(field, to, at);
     const number = this.find(field);
     if (number > 0) return writeInteger(to, at, 0x80, 7, STATIC_LENGTH + 1 + this.table.inserted - number);
+    this.steady = false;
     if (!this.worthAPlace(field)) return literal(field, to, at, 0x00, 4);
     this.insert(field);
     return literal(field, to, at, 0x40, 6);
@@ -105,9 +155,10 @@ export class Encoder {
 
 /** A field that may not be in any table. One that comes again is the same object, and brings its octets along. */
 function unindexed(field: Field, to: Buffer, at: number): number {
-  if (field.octets !== null) {
-    to.set(field.octets, at);
-    return at + field.octets.length;
+  const { octets } = field;
+  if (octets !== null) {
+    copyOctets(octets, to, at);
+    return at + octets.length;
   }
   const end = literal(field, to, at, field.indexing === Indexing.NEVER ? 0x10 : 0x00, 4);
   if (++field.written > 1) field.octets = Uint8Array.prototype.slice.call(to, at, end);

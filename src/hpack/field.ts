@@ -302,6 +302,12 @@ export function fieldFrom(name: Name, octets: Buffer, start: number, end: number
   return field;
 }
 
+/** As `makeField`, for a well-known name; the same object every time while that is remembered. */
+export function sharedField(name: string, value: string): Field {
+  const octets = Buffer.from(value, 'latin1');
+  return fieldFrom(wellKnown(name), octets, 0, octets.length, false);
+}
+
 function sameText(text: string, octets: Uint8Array, start: number, length: number): boolean {
   if (text.length !== length) return false;
   for (let i = 0; i < length; i++) if (text.charCodeAt(i) !== octets[start + i]) return false;

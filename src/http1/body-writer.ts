@@ -1,6 +1,7 @@
 /** Writes bodies: bytes as they are, or in chunks (RFC 9112 section 7.1). */
 import type { Field } from '../hpack/field.ts';
 import type { Output } from '../io/output.ts';
+import { copyRange } from '../octets.ts';
 import { forbiddenInTrailers } from './hop-by-hop.ts';
 import { put, putField, putLineEnd, sizeOf } from './text.ts';
 import type { BodyFraming } from './writer.ts';
@@ -19,7 +20,7 @@ export function writeData(output: Output, buffer: Buffer, from: number, to: numb
     output.reserve(around + Math.min(to - at, LEAST_PIECE));
     const upTo = Math.min(to, at + output.buffer.length - output.at - around);
     if (around > 0) output.at = putSize(output.buffer, output.at, upTo - at);
-    buffer.copy(output.buffer, output.at, at, upTo);
+    copyRange(buffer, at, upTo, output.buffer, output.at);
     output.at += upTo - at;
     if (around > 0) output.at = putLineEnd(output.buffer, output.at);
     at = upTo;

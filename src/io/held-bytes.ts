@@ -2,6 +2,7 @@
  * Bytes that have to wait, in order and coalesced: a few pooled blocks, whatever the size of the frames they came in.
  * The first block is small, so that a stream that holds little costs little.
  */
+import { copyRange } from '../octets.ts';
 import { blocks, smallBlocks } from './buffer-pool.ts';
 
 export class HeldBytes {
@@ -21,7 +22,7 @@ export class HeldBytes {
         this.tail = 0;
       }
       const n = Math.min(end - start, last.length - this.tail);
-      from.copy(last, this.tail, start, start + n);
+      copyRange(from, start, start + n, last, this.tail);
       this.tail += n;
       start += n;
     }
@@ -33,7 +34,7 @@ export class HeldBytes {
       const first = this.chain[0]!;
       const filled = this.chain.length === 1 ? this.tail : first.length;
       const part = Math.min(n, filled - this.head);
-      first.copy(to, at, this.head, this.head + part);
+      copyRange(first, this.head, this.head + part, to, at);
       at += part;
       n -= part;
       this.head += part;

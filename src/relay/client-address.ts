@@ -3,7 +3,7 @@
  * untrusted peer says of itself is replaced, never appended to.
  */
 import { isIP } from 'node:net';
-import { makeField, Token } from '../hpack/field.ts';
+import { makeField, sharedField, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
 import { AddressBlocks, plainAddress } from './cidr.ts';
 import type { RequestHead } from './message.ts';
@@ -20,6 +20,9 @@ export class Peer {
   private readonly forwardedFor: Field;
   readonly scheme: 'http' | 'https';
   private readonly proto: Field;
+  /** What was last asked, and what became of it: a client repeats itself. */
+  private asked: readonly Field[] | null = null;
+  private forwarded: readonly Field[] = [];
 
   /** `scheme` is what the client used towards us. */
   constructor(address: string, trusted: AddressBlocks, scheme: 'http' | 'https' = 'http') {
@@ -27,20 +30,19 @@ export class Peer {
     this.trusted = trusted.has(this.address);
     this.scheme = scheme;
     this.proto = PROTOS[scheme];
-    this.forwardedFor = makeField('x-forwarded-for', this.address);
+    this.forwardedFor = sharedField('x-forwarded-for', this.address);
   }
 
   /** Replaces in `head` what it says of the client by what the engine may believe; returns the client's address. */
   forward(head: RequestHead, proxies: AddressBlocks): string {
     if (this.trusted) return this.append(head, proxies);
     const { fields } = head;
-    for (let i = 0; i < fields.length; i++) {
-      if (speaksOfClient(fields[i]!)) {
-        head.fields = fields.filter((field) => !speaksOfClient(field));
-        break;
-      }
+    if (fields !== this.asked) {
+      const said = fields.some(speaksOfClient) ? fields.filter((field) => !speaksOfClient(field)) : fields;
+      this.forwarded = [...said, this.forwardedFor, this.proto];
+      this.asked = fields;
     }
-    head.fields.push(this.forwardedFor, this.proto);
+    head.fields = this.forwarded;
     return this.address;
   }
 
@@ -55,9 +57,10 @@ export class Peer {
       client = entry;
       if (!proxies.has(entry)) break;
     }
-    head.fields = fields.filter(({ name }) => name.token !== Token.X_FORWARDED_FOR);
-    head.fields.push(makeField('x-forwarded-for', [...said, this.address].join(', ')));
-    if (!fields.some(({ name }) => name === this.proto.name)) head.fields.push(this.proto);
+    const rest = fields.filter(({ name }) => name.token !== Token.X_FORWARDED_FOR);
+    rest.push(makeField('x-forwarded-for', [...said, this.address].join(', ')));
+    if (!fields.some(({ name }) => name === this.proto.name)) rest.push(this.proto);
+    head.fields = rest;
     return client;
   }
 }

@@ -5,8 +5,8 @@ import type { Field } from '../hpack/field.ts';
 import type { Origin } from './origin.ts';
 
 export class RequestHead {
-  /** All fields, pseudo-headers first; the relay may replace the list, never change a field. */
-  fields: Field[];
+  /** All fields, pseudo-headers first. The relay may replace the list; others may share it, so it is never changed. */
+  fields: readonly Field[];
   readonly method: string;
   /** These two change with `retarget`. */
   path: string;
@@ -22,7 +22,7 @@ export class RequestHead {
   origin: Origin | null = null;
 
   constructor(
-    fields: Field[],
+    fields: readonly Field[],
     method: string,
     path: string,
     authority: string,
@@ -40,6 +40,12 @@ export class RequestHead {
     this.timeout = timeout;
     this.upgrade = upgrade;
   }
+
+  /** The head of another request that says the same. */
+  again(): RequestHead {
+    const { fields, method, path, authority, contentLength, grpc, timeout, upgrade } = this;
+    return new RequestHead(fields, method, path, authority, contentLength, grpc, timeout, upgrade);
+  }
 }
 
 /** Sends a request for another path, or to another authority, than it came for. */
@@ -55,8 +61,9 @@ export function retarget(head: RequestHead, path: string, authority: string): vo
   head.authority = authority;
 }
 
+/** It may be shared by responses that say the same. */
 export class ResponseHead {
-  readonly fields: Field[];
+  readonly fields: readonly Field[];
   readonly status: number;
   readonly contentLength: number;
   /** The `grpc-status` of a Trailers-Only response, or null. */
@@ -64,7 +71,7 @@ export class ResponseHead {
   /** HTTP/1.1's reason phrase, '' where there is none. */
   readonly reason: string;
 
-  constructor(fields: Field[], status: number, contentLength: number, grpcStatus: string | null, reason = '') {
+  constructor(fields: readonly Field[], status: number, contentLength: number, grpcStatus: string | null, reason = '') {
     this.fields = fields;
     this.status = status;
     this.contentLength = contentLength;

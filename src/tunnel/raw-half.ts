@@ -14,6 +14,7 @@ import { Timer } from '../io/timer-wheel.ts';
 import { atEndOfTurn, now } from '../io/turn.ts';
 import type { TurnTask } from '../io/turn.ts';
 import type { ConnectionRecord } from '../journal.ts';
+import { copyRange } from '../octets.ts';
 import type { Half, HalfSink } from '../relay/half.ts';
 import { ResponseHead, statusField } from '../relay/message.ts';
 
@@ -97,7 +98,7 @@ export class RawHalf implements ConnectionHandler, Half, TurnTask {
     while (from < to) {
       output.reserve(1);
       const n = Math.min(to - from, output.buffer.length - output.at);
-      buffer.copy(output.buffer, output.at, from, from + n);
+      copyRange(buffer, from, from + n, output.buffer, output.at);
       output.at += n;
       from += n;
     }

@@ -24,7 +24,7 @@ function text(write: (output: Output) => void): string {
   write(written.output);
   return written.text;
 }
-const requestText = (fields: Field[], framing: BodyFraming = 'none', key: string | null = null): string =>
+const requestText = (fields: readonly Field[], framing: BodyFraming = 'none', key: string | null = null): string =>
   text((output) => writeRequestHead(output, fields, framing, key));
 const responseText = (
   fields: Field[],
