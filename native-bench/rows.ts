@@ -15,6 +15,7 @@ import type { Task } from './peers/peer.ts';
 import { policed, token, unpoliced } from './peers/policed.ts';
 import type { Bar, Bench, Load, Row, Samples } from './row.ts';
 
+/** `load` may speak what it likes through a tunnel: `tcp-16k` and `tcp-1m` are h2load's calls through one. */
 function perCall(
   name: string,
   backend: BackendName,
@@ -83,8 +84,10 @@ export const rows: readonly Row[] = [
   perCall('http1-50', 'http1', keepAlive, 1000, [ofNative(1.2)], 'http1'),
   perCall('websocket-50', 'websocket', webSocketEcho, 1000, [ofNative(1.2)], 'websocket'),
   perCall('websocket-500', 'websocket', webSocketSpeech, 2500, [], 'websocket'),
-  perCall('tcp-16k', 'tcp', tcpEcho, 500, [ofNative(1.3)], 'tcp'),
-  perCall('tcp-1m', 'tcp', tcpBulk, 50, [ofNative(1.3)], 'tcp'),
+  perCall('tcp-16k', 'nghttpd', medium, 500, [ofNative(1.3)], 'tcp'),
+  perCall('tcp-1m', 'nghttpd', large, 50, [ofNative(1.3)], 'tcp'),
+  perCall('tcp-echo-16k', 'tcp', tcpEcho, 500, [], 'tcp'),
+  perCall('tcp-echo-1m', 'tcp', tcpBulk, 50, [], 'tcp'),
   { name: policies.name, bars: [ofOther(unpoliced.name, 1.15)], proxies: true, collect: collectPolicies },
   { name: besideBulk.name, bars: [], proxies: true, collect: (bench) => interleave(besideBulk, bench) },
   { name: 'idle-memory', bars: [atMost(14, 'KiB')], proxies: true, collect: idleMemory },

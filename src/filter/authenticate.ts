@@ -5,6 +5,7 @@
  */
 import { Failures } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
+import { wallNow } from '../io/turn.ts';
 import type { AuthSpec, JwtSpec } from '../policy.ts';
 import { ApiKeys } from './api-key.ts';
 import { identityFields } from './claim-headers.ts';
@@ -27,6 +28,11 @@ interface Bearer {
   readonly fields: readonly Field[];
 }
 
+/** By a token. */
+interface Verified extends Bearer {
+  readonly expiresAt: number;
+}
+
 /** One entry of `auth`, for all routes that name it. */
 export class Authenticator implements Filter {
   readonly name = 'authenticate';
@@ -34,7 +40,7 @@ export class Authenticator implements Filter {
   private checks: Checks;
 
   /** `wallClock`: ms since 1970. Throws an Error that says which key cannot be used. */
-  constructor(spec: AuthSpec, wallClock: () => number = Date.now) {
+  constructor(spec: AuthSpec, wallClock: () => number = wallNow) {
     this.wallClock = wallClock;
     this.checks = compile(spec);
   }
@@ -81,7 +87,10 @@ class TokenCheck {
   private readonly spec: JwtSpec;
   private readonly identityHeader: string | null;
   private readonly verifier: JwtVerifier;
-  private readonly verified: VerifiedTokens<Bearer & { readonly expiresAt: number }>;
+  private readonly verified: VerifiedTokens<Verified>;
+  /** Whom the last list of fields showed to be whom: calls of one connection that say the same share it. */
+  private asked: readonly Field[] | null = null;
+  private last: Verified | null = null;
 
   constructor(spec: JwtSpec, identityHeader: string | null) {
     this.spec = spec;
@@ -91,11 +100,16 @@ class TokenCheck {
   }
 
   bearer(fields: readonly Field[], now: number): Bearer | AuthFlaw {
+    if (fields === this.asked && this.last !== null && now < this.last.expiresAt) return this.last;
     const field = only(fields, this.spec.header);
     if (typeof field === 'string') return field;
     const { hash, value } = field;
     const known = this.verified.find(hash, value, now);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.asked = fields;
+      this.last = known;
+      return known;
+    }
 
     const token = credentialIn(field);
     if (token === null) return 'other_scheme';

@@ -10,6 +10,8 @@ export class ReservedHeaders {
   private readonly names: ReadonlySet<string>;
   /** A bit for each length that one of them has, modulo 32: few fields get further. */
   private readonly lengths: number;
+  /** A list that has none of them: calls that say the same share it. */
+  private clean: readonly Field[] | null = null;
 
   /** @param names in lower case */
   constructor(names: readonly string[]) {
@@ -24,9 +26,11 @@ export class ReservedHeaders {
 
   /** The same list if none of them is in it. */
   without<Fields extends readonly Field[]>(fields: Fields): Fields | Field[] {
+    if (fields === this.clean) return fields;
     for (let i = 0; i < fields.length; i++) {
       if (this.has(fields[i]!)) return fields.filter((field) => !this.has(field));
     }
+    this.clean = fields;
     return fields;
   }
 

@@ -8,6 +8,7 @@ import { DEFAULT_TABLE_SIZE, DynamicTable } from './dynamic-table.ts';
 import { Indexing, STATIC_LENGTH } from './field.ts';
 import type { Field } from './field.ts';
 import { writeInteger } from './integer.ts';
+import { KeptBlocks } from './kept-blocks.ts';
 
 /** Buckets of the search over the table; each entry chains to an older one of the same bucket. */
 const BUCKETS = 64;
@@ -18,29 +19,8 @@ const WAYS = 4;
 /** Which of them a newcomer takes has no order, or a cycle of five would do the same. */
 const SHUFFLE = 0x915f77f5;
 
-/** Blocks that are kept, and how long one may be. */
-const KEPT = 4;
+/** The longest block that is kept. */
 const LONGEST_KEPT = 512;
-
-/** A list of fields as it was encoded; one that holds the very same fields is encoded the same, while the table stays as it is. */
-class KeptBlock {
-  octets: Uint8Array | null = null;
-  private fields: readonly Field[] = [];
-  private version = -1;
-
-  holds(fields: readonly Field[], version: number): boolean {
-    if (version !== this.version) return false;
-    if (fields === this.fields) return true;
-    if (fields.length !== this.fields.length) return false;
-    for (let i = 0; i < fields.length; i++) if (fields[i] !== this.fields[i]) return false;
-    return true;
-  }
-  put(fields: readonly Field[], version: number): void {
-    this.octets = null;
-    this.fields = fields;
-    this.version = version;
-  }
-}
 
 export class Encoder {
   private readonly table = new DynamicTable(DEFAULT_TABLE_SIZE);
@@ -49,8 +29,7 @@ export class Encoder {
   private older: number[] | null = null;
   private seen: number[] | null = null;
   private shuffled = 0;
-  /** What was encoded lately, by the number of its fields: in that the head of a response differs from its trailers. */
-  private kept: KeptBlock[] | null = null;
+  private readonly kept = new KeptBlocks(LONGEST_KEPT);
   /** The block that is being encoded would be the same if it were encoded again. */
   private steady = true;
   /** Size updates owed to the peer's decoder: the smallest since the last block, then the one in force. */
@@ -73,9 +52,7 @@ export class Encoder {
 
   /** The block of these fields if it is known, so that it need not be encoded again; else null. */
   known(fields: readonly Field[]): Uint8Array | null {
-    if (this.kept === null || this.smallest >= 0) return null;
-    const kept = this.kept[fields.length & (KEPT - 1)]!;
-    return kept.octets !== null && kept.holds(fields, this.table.version) ? kept.octets : null;
+    return this.smallest < 0 ? this.kept.known(fields, this.table.version) : null;
   }
 
   /** Writes a header block at `to[at]`, where `worstCase(fields)` octets are free; returns the position after it. */
@@ -92,18 +69,8 @@ export class Encoder {
       if (field.staticIndex !== 0) to[at++] = 0x80 | field.staticIndex;
       else at = this.field(field, to, at);
     }
-    if (this.steady) this.keep(fields, to, start, at);
+    if (this.steady) this.kept.wrote(fields, this.table.version, to, start, at);
     return at;
-  }
-
-  /** Of a list that comes for the second time the octets are kept. */
-  private keep(fields: readonly Field[], from: Buffer, start: number, end: number): void {
-    if (end - start > LONGEST_KEPT) return;
-    this.kept ??= Array.from({ length: KEPT }, () => new KeptBlock());
-    const kept = this.kept[fields.length & (KEPT - 1)]!;
-    const { version } = this.table;
-    if (kept.holds(fields, version)) kept.octets = Uint8Array.prototype.slice.call(from, start, end);
-    else kept.put(fields, version);
   }
 
   private field(field: Field, to: Buffer, at: number): number {

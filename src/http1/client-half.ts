@@ -21,7 +21,7 @@ const MOST_INFORMATIONAL = 100;
 export const carries = (head: RequestHead): boolean => head.upgrade === null || head.upgrade === 'websocket';
 
 export class ClientHalf extends Http1Half {
-  readonly idempotent: boolean;
+  private readonly method: string;
   /** What the parser has to know of the request to see where the response ends. */
   readonly expected: string;
   /** Where in the connection's output the request begins: it is unwritten while that much has not left. */
@@ -35,10 +35,15 @@ export class ClientHalf extends Http1Half {
   constructor(host: HalfHost, head: RequestHead) {
     super(host, 'head', 'body');
     const { upgrade, method } = head;
-    this.idempotent = IDEMPOTENT.has(method);
+    this.method = method;
     this.expected = upgrade ?? method;
     this.startsAt = host.output.position;
     this.key = upgrade === null ? null : newKey();
+  }
+
+  /** It may be sent again though it may have arrived. */
+  get idempotent(): boolean {
+    return IDEMPOTENT.has(this.method);
   }
 
   /** Writes the request's head; with `end` that is all of it. */

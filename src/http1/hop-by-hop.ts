@@ -24,6 +24,13 @@ export function connectionOptions(fields: readonly Field[]): readonly string[] {
   return options;
 }
 
+/** Whether the connection may carry another message after this one (RFC 9112 section 9.3). */
+export function keepsAlive(minor: 0 | 1, fields: readonly Field[]): boolean {
+  const options = connectionOptions(fields);
+  if (options.includes('close')) return false;
+  return minor === 1 || options.includes('keep-alive');
+}
+
 /**
  * What a Connection field may name in vain: what a message means, where it goes, whom it is from. "A sender MUST NOT send a
  * connection option corresponding to a field that is intended for all recipients of the content": who does so wants the
@@ -60,7 +67,7 @@ export function endsHere({ name }: Field, options: readonly string[]): boolean {
 
 const framing = ({ name }: Field): boolean => name.token === Token.CONTENT_LENGTH || name.text === 'transfer-encoding';
 
-export const withoutFraming = (fields: Field[]): Field[] => fields.filter((field) => !framing(field));
+export const withoutFraming = (fields: readonly Field[]): Field[] => fields.filter((field) => !framing(field));
 
 /**
  * What must not come after a body: "message framing [...], routing [...], request modifiers [...], authentication [...] or

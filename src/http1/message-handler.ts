@@ -2,22 +2,29 @@
 import type { Field } from '../hpack/field.ts';
 import type { Framing } from './framing.ts';
 
-/** All fields are there in the order of their arrival, names in lower case; `length` is -1 unless framing is `length`. */
+/**
+ * All fields are there in the order of their arrival, names in lower case; `length` is -1 unless framing is `length`. A head that comes
+ * again is told of by the same object, so nothing of it is changed.
+ */
 export interface RequestStart {
   readonly method: string;
   readonly target: string;
   readonly minor: 0 | 1;
-  readonly fields: Field[];
+  readonly fields: readonly Field[];
   readonly framing: Framing;
   readonly length: number;
+  /** Its connection may carry another message after this one. */
+  readonly keepAlive: boolean;
 }
 export interface ResponseStart {
   readonly status: number;
   readonly reason: string;
   readonly minor: 0 | 1;
-  readonly fields: Field[];
+  readonly fields: readonly Field[];
   readonly framing: Framing;
   readonly length: number;
+  /** Its connection may carry another message after this one. */
+  readonly keepAlive: boolean;
 }
 
 export interface MessageHandler {

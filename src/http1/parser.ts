@@ -8,9 +8,10 @@ import { FieldBlock, TOO_LARGE } from './field-block.ts';
 import type { FieldLimits } from './field-block.ts';
 import { isTunnel, requestBody, responseBody } from './framing.ts';
 import type { Framing } from './framing.ts';
-import { trailersOf, withoutFraming } from './hop-by-hop.ts';
+import { keepsAlive, trailersOf, withoutFraming } from './hop-by-hop.ts';
+import { KnownHead } from './known-head.ts';
 import { LineReader } from './line-reader.ts';
-import type { MessageHandler } from './message-handler.ts';
+import type { MessageHandler, RequestStart, ResponseStart } from './message-handler.ts';
 import { Refusal } from './octets.ts';
 import { MAX_REQUEST_LINE, parseRequestLine, parseStatusLine } from './start-line.ts';
 import type { RequestLine, StatusLine } from './start-line.ts';
@@ -59,8 +60,11 @@ export class Parser {
   private readonly lines = new LineReader();
   private readonly block: FieldBlock;
   private readonly chunks = new ChunkLines();
+  private readonly known = new KnownHead<RequestStart | ResponseStart>();
   private state: State = State.START;
   private ended = false;
+  /** Where in what is being read the head begins; -1 if it began before. */
+  private headFrom = -1;
   /** The empty line that may precede a request has been there. */
   private blank = false;
   private requestLine: RequestLine | null = null;
@@ -100,6 +104,7 @@ export class Parser {
    */
   read(buffer: Buffer, from: number, to: number): number {
     this.ended = false;
+    this.headFrom = -1;
     try {
       return this.advance(buffer, from, to);
     } catch (error) {
@@ -141,9 +146,17 @@ export class Parser {
       case State.OVER:
         return to;
       default: {
+        if (this.state === State.START && !this.lines.waiting) {
+          const length = this.known.at(buffer, at, to, this.expected);
+          if (length > 0) {
+            this.begin(this.known.start!);
+            return at + length;
+          }
+          this.headFrom = at;
+        }
         const next = this.readLine(buffer, at, to);
         if (next < 0) return to;
-        this.line();
+        this.line(next);
         return next;
       }
     }
@@ -176,7 +189,8 @@ export class Parser {
     }
   }
 
-  private line(): void {
+  /** A line has been read; `next` is where the next one begins. */
+  private line(next: number): void {
     const { octets, start, end } = this.lines;
     switch (this.state) {
       case State.START:
@@ -192,7 +206,7 @@ export class Parser {
         break;
       default:
         if (start < end) this.block.add(octets, start, end);
-        else if (this.state === State.FIELDS) this.head();
+        else if (this.state === State.FIELDS) this.head(octets, next);
         else this.finish(trailersOf(this.block.take()));
     }
   }
@@ -211,29 +225,37 @@ export class Parser {
     this.state = State.FIELDS;
   }
 
-  private head(): void {
+  private head(octets: Buffer, next: number): void {
     const fields = this.block.take();
+    const start =
+      this.role === 'request' ? this.request(this.requestLine!, fields) : this.response(this.statusLine!, fields);
+    if (this.headFrom >= 0) this.known.read(octets, this.headFrom, next, this.expected, start);
     this.lines.release();
-    this.chunks.begin();
-    if (this.role === 'request') this.request(this.requestLine!, fields);
-    else this.response(this.statusLine!, fields);
+    this.begin(start);
   }
 
-  private request({ method, target, minor }: RequestLine, fields: Field[]): void {
+  private request({ method, target, minor }: RequestLine, fields: readonly Field[]): RequestStart {
     const { framing, length } = requestBody(method, minor, fields);
-    this.rest = length;
-    this.state = bodyState(framing, length);
-    this.handler.onRequest({ method, target, minor, fields, framing, length });
-    if (this.state === State.START) this.finish(NO_FIELDS);
+    return { method, target, minor, fields, framing, length, keepAlive: keepsAlive(minor, fields) };
   }
 
-  private response({ status, reason, minor }: StatusLine, all: Field[]): void {
+  private response({ status, reason, minor }: StatusLine, all: readonly Field[]): ResponseStart {
     const { framing, length } = responseBody(this.expected, status, minor, all);
     const fields = isTunnel(this.expected, status) ? withoutFraming(all) : all;
-    this.rest = length;
-    this.state = bodyState(framing, length);
-    this.handler.onResponse({ status, reason, minor, fields, framing, length });
-    const final = status >= 200 || status === 101;
+    return { status, reason, minor, fields, framing, length, keepAlive: keepsAlive(minor, fields) };
+  }
+
+  /** The head is read: the body begins, where there is one. */
+  private begin(start: RequestStart | ResponseStart): void {
+    this.chunks.begin();
+    this.rest = start.length;
+    this.state = bodyState(start.framing, start.length);
+    let final = true;
+    if ('method' in start) this.handler.onRequest(start);
+    else {
+      final = start.status >= 200 || start.status === 101;
+      this.handler.onResponse(start);
+    }
     if (final && this.state === State.START) this.finish(NO_FIELDS);
   }
 

@@ -39,6 +39,9 @@ export class RequestFeed implements MessageHandler {
   private readonly parser: Parser;
   private readonly backlog = new Backlog();
   private closed = false;
+  /** The request that came last, and what is made of it when it comes again. */
+  private last: RequestStart | null = null;
+  private model: RequestHead | Failure | null = null;
 
   constructor(host: FeedHost, connection: Connection, limits: Limits, scheme: 'http' | 'https') {
     this.host = host;
@@ -107,10 +110,21 @@ export class RequestFeed implements MessageHandler {
     return at;
   }
 
+  /** A head of its own for every request. */
+  private headOf(start: RequestStart): RequestHead | Failure {
+    if (start !== this.last) {
+      this.last = start;
+      this.model = null;
+      return toRequestHead(start, this.scheme);
+    }
+    this.model ??= toRequestHead(start, this.scheme);
+    return 'cause' in this.model ? this.model : this.model.again();
+  }
+
   // --- MessageHandler ----------------------------------------------------------------------------------------------
 
   onRequest(start: RequestStart): void {
-    const head = toRequestHead(start, this.scheme);
+    const head = this.headOf(start);
     if ('cause' in head) {
       this.host.onMalformed(head.http, head.message);
       this.refuse(head, start.method);

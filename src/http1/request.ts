@@ -23,13 +23,6 @@ const METHODS = new Map(
   ]),
 );
 
-/** Whether the connection may carry another message after this one (RFC 9112 section 9.3). */
-export function keepsAlive(minor: 0 | 1, fields: readonly Field[]): boolean {
-  const options = connectionOptions(fields);
-  if (options.includes('close')) return false;
-  return minor === 1 || options.includes('keep-alive');
-}
-
 /**
  * The head in the form of h2: pseudo-headers first, without Host and without what concerned the connection, the rest in its
  * order. A WebSocket's handshake becomes an extended CONNECT (RFC 8441) without its key; other upgrades are overlooked.

@@ -2,11 +2,11 @@
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { Field } from '../hpack/field.ts';
+import type { ResponseHead } from '../relay/message.ts';
 import type { Limits } from '../snapshot.ts';
 import type { ClientHalf } from './client-half.ts';
 import { Parser } from './parser.ts';
 import type { MessageHandler, ResponseStart } from './parser.ts';
-import { keepsAlive } from './request.ts';
 import { toResponseHead } from './response.ts';
 
 export interface ResponseHost {
@@ -24,6 +24,9 @@ export class ResponseFeed implements MessageHandler {
   reading = false;
   private readonly host: ResponseHost;
   private readonly parser: Parser;
+  /** The response that came last, and what was made of it. */
+  private last: ResponseStart | null = null;
+  private head: ResponseHead | null = null;
 
   constructor(host: ResponseHost, limits: Limits) {
     this.host = host;
@@ -79,7 +82,11 @@ export class ResponseFeed implements MessageHandler {
 
   onResponse(start: ResponseStart): void {
     const { half, host } = this;
-    const head = toResponseHead(start);
+    if (start !== this.last) {
+      this.last = start;
+      this.head = toResponseHead(start);
+    }
+    const { head } = this;
     const interim = start.status < 200 && start.status !== 101;
     if (head !== null && half !== null) {
       if (!interim && !mayFollow(start)) host.retire();
@@ -101,5 +108,5 @@ export class ResponseFeed implements MessageHandler {
 }
 
 /** Whether the connection may carry another response after this one. */
-const mayFollow = ({ status, framing, minor, fields }: ResponseStart): boolean =>
-  status !== 101 && framing !== 'close' && keepsAlive(minor, fields);
+const mayFollow = ({ status, framing, keepAlive }: ResponseStart): boolean =>
+  status !== 101 && framing !== 'close' && keepAlive;

@@ -9,7 +9,6 @@ import { Http1Half } from './half.ts';
 import type { HalfHost, Incoming } from './half.ts';
 import { lengthOf, withoutLength } from './lengths.ts';
 import type { RequestStart } from './parser.ts';
-import { keepsAlive } from './request.ts';
 import { acceptOf } from './websocket.ts';
 import { writeResponseHead } from './writer.ts';
 import type { BodyFraming } from './writer.ts';
@@ -51,7 +50,7 @@ export class ServerHalf extends Http1Half {
     this.method = method;
     this.minor = start?.minor ?? 1;
     this.left = start?.length ?? -1;
-    this.keepAlive = start !== null && head !== null && keepsAlive(start.minor, start.fields);
+    this.keepAlive = start !== null && head !== null && start.keepAlive;
     this.key = head?.upgrade === 'websocket' ? valueOf(start!, 'sec-websocket-key') : null;
     this.expects = this.incoming === 'body' && this.minor === 1 && valueOf(start!, 'expect').toLowerCase() === CONTINUE;
   }

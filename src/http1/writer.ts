@@ -2,8 +2,9 @@
  * Writes HTTP/1.1 messages, heads from their h2 form, straight into an `Output`. Every head is made anew: nothing of what came in
  * frames what goes out. What could break a head in two makes these functions throw before anything of it has left.
  */
-import { Token, wellKnown } from '../hpack/field.ts';
+import { Indexing, Token, wellKnown } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
+import { KeptBlocks } from '../hpack/kept-blocks.ts';
 import type { Output } from '../io/output.ts';
 import { endsHere } from './hop-by-hop.ts';
 import { reasonOf } from './reasons.ts';
@@ -30,6 +31,13 @@ const CONSTANTS = 256;
 const WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 const NO_OPTIONS: readonly string[] = [];
 
+/** Heads of the whole process that come again. What is never indexed is a secret, and stays out. */
+const LONGEST_KEPT = 1024;
+const requests = new KeptBlocks(LONGEST_KEPT);
+const responses = new KeptBlocks(LONGEST_KEPT);
+const MANNERS: readonly BodyFraming[] = ['none', 'length', 'chunked', 'close'];
+const isSecret = ({ indexing }: Field): boolean => indexing === Indexing.NEVER;
+
 /**
  * A request without a body has framing `none`. `upgradeKey` is the `Sec-WebSocket-Key` of an extended CONNECT to a WebSocket, which
  * leaves as GET. Throws without `:method`, without what the target is made of, and where framing is `length` and no
@@ -41,9 +49,12 @@ export function writeRequestHead(
   framing: BodyFraming,
   upgradeKey: string | null,
 ): void {
+  const manner = MANNERS.indexOf(framing);
+  if (upgradeKey === null && putKnown(output, requests.known(fields, manner))) return;
   output.reserve(sizeOf(fields) + pseudo(fields, Token.AUTHORITY).length + (upgradeKey?.length ?? 0) + CONSTANTS);
   const to = output.buffer;
-  let at = putRequestLine(to, output.at, fields, upgradeKey !== null);
+  const start = output.at;
+  let at = putRequestLine(to, start, fields, upgradeKey !== null);
   let te = false;
   let cookies = 0;
   let length: Field | null = null;
@@ -70,6 +81,16 @@ export function writeRequestHead(
     at = putRequestFraming(to, at, pseudo(fields, Token.METHOD), framing, length);
   }
   output.at = putLineEnd(to, at);
+  if (upgradeKey === null && !fields.some(isSecret)) requests.wrote(fields, manner, to, start, output.at);
+}
+
+/** Writes a head that came before, if there is one. */
+function putKnown(output: Output, known: Uint8Array | null): boolean {
+  if (known === null) return false;
+  output.reserve(known.length);
+  output.buffer.set(known, output.at);
+  output.at += known.length;
+  return true;
 }
 
 /** The value of a pseudo-header, '' without one. */
@@ -138,11 +159,16 @@ export function writeResponseHead(
   how: ResponseManner,
 ): void {
   const upgraded = how.accept !== null;
+  // A phrase of the engine's own is rare.
+  const plain = !upgraded && (reason === '' || reason === reasonOf(pseudo(fields, Token.STATUS)));
+  const manner = MANNERS.indexOf(framing) * 4 + how.minor * 2 + Number(how.close);
+  if (plain && putKnown(output, responses.known(fields, manner))) return;
   const status = upgraded ? '101' : pseudo(fields, Token.STATUS);
   const phrase = reason === '' || upgraded ? reasonOf(status) : reason;
   output.reserve(sizeOf(fields) + phrase.length + (how.accept?.length ?? 0) + CONSTANTS);
   const to = output.buffer;
-  let at = putWord(to, put(to, output.at, 'HTTP/1.1 '), status);
+  const start = output.at;
+  let at = putWord(to, put(to, start, 'HTTP/1.1 '), status);
   at = putLineEnd(to, putValue(to, put(to, at, ' '), phrase));
   const interim = status.startsWith('1');
   // "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx (Informational) or
@@ -172,4 +198,5 @@ export function writeResponseHead(
     else if (how.minor === 0) at = put(to, at, 'connection: keep-alive\r\n');
   }
   output.at = putLineEnd(to, at);
+  if (plain && !fields.some(isSecret)) responses.wrote(fields, manner, to, start, output.at);
 }

@@ -10,6 +10,8 @@ import { adopt, stillConnected } from './adopt.ts';
 import { dial, TCP_KEEPALIVE } from './dial.ts';
 import type { ClientTls, DialTarget } from './dial.ts';
 import { Output } from './output.ts';
+import { RawFlow, readRaw } from './raw.ts';
+import type { RawReader } from './raw.ts';
 import { atEndOfTurn, beginTurn, now } from './turn.ts';
 import type { TurnTask } from './turn.ts';
 
@@ -37,10 +39,12 @@ interface Where {
 /** Reads do not nest: a callback that caused another would find the shared buffer overwritten. */
 let delivering = false;
 
-export class Connection implements TurnTask {
+export class Connection implements RawReader, TurnTask {
   readonly output: Output;
   readonly remote: Where;
   private readonly socket: Socket;
+  /** What is paused and resumed. */
+  private flow: Pick<RawFlow, 'pause' | 'resume'>;
   private handler: ConnectionHandler | null = null;
   private readonly counters: Counters;
   error: Error | null = null;
@@ -53,7 +57,7 @@ export class Connection implements TurnTask {
   closed = false;
 
   private constructor(socket: Socket, remote: Where, counters: Counters) {
-    this.socket = socket;
+    this.socket = this.flow = socket;
     this.remote = remote;
     this.counters = counters;
     this.output = new Output(socket, counters, () => this.guard(drained));
@@ -76,11 +80,12 @@ export class Connection implements TurnTask {
     socket.setKeepAlive(true, TCP_KEEPALIVE);
     const connection = new Connection(socket, remote, counters);
     onread.connection = connection;
+    connection.goRaw(direct);
     connection.begin(handlerOf(connection), direct);
     // The handler may have enough at the first of these.
     for (const chunk of [...read, ...early]) if (!socket.destroyed) connection.deliver(chunk, chunk.length);
     if (ended && !socket.destroyed) connection.endOfInput();
-    if (!direct && connection.pausedBy === 0) socket.resume();
+    if (!direct && connection.pausedBy === 0) connection.flow.resume();
   }
 
   /**
@@ -89,7 +94,11 @@ export class Connection implements TurnTask {
    */
   static open(to: DialTarget, counters: Counters, onConnect: () => void, tls?: ClientTls): Connection {
     const onread = new OnRead();
-    const socket = dial(to, onread, () => connection.guard(onConnect), tls);
+    const stands = (): void => {
+      connection.goRaw(true);
+      connection.guard(onConnect);
+    };
+    const socket = dial(to, onread, stands, tls);
     const remote = 'path' in to ? { address: to.path, port: 0 } : { address: to.host, port: to.port };
     const connection = new Connection(socket, remote, counters);
     onread.connection = connection;
@@ -110,12 +119,23 @@ export class Connection implements TurnTask {
       this.guard(gone);
     });
     if (direct) socket.resume();
-    else socket.on('data', (chunk: Buffer) => this.deliver(chunk, chunk.length));
+    else if (this.flow === socket) socket.on('data', (chunk: Buffer) => this.deliver(chunk, chunk.length));
+  }
+
+  /** The socket is connected. `direct`: it was made to read into the shared buffer. */
+  private goRaw(direct: boolean): void {
+    this.output.writeRaw();
+    if (direct) readRaw(this.socket, this);
+    else this.flow = RawFlow.over(this.socket, READ_BUFFER, this) ?? this.socket;
+  }
+  /** As of `RawReader`. */
+  onOctets(count: number): boolean {
+    return this.deliver(READ_BUFFER, count);
   }
 
   /** Stops reading for a reason (a bit of the caller's); reading goes on when no reason is left. */
   pause(reason: number): void {
-    if (this.pausedBy === 0 && !this.closed) this.socket.pause();
+    if (this.pausedBy === 0 && !this.closed) this.flow.pause();
     this.pausedBy |= reason;
   }
   get paused(): boolean {
@@ -124,7 +144,7 @@ export class Connection implements TurnTask {
   resume(reason: number): void {
     if (this.pausedBy === 0) return;
     this.pausedBy &= ~reason;
-    if (this.pausedBy === 0 && !this.closed && !this.resting) this.socket.resume();
+    if (this.pausedBy === 0 && !this.closed && !this.resting) this.flow.resume();
   }
 
   /** Sends what is in the output, then FIN. */
@@ -162,7 +182,7 @@ export class Connection implements TurnTask {
   /** The turn is over: a socket that used up its share of it is read again. */
   endTurn(): void {
     this.resting = false;
-    if (this.pausedBy === 0 && !this.closed) this.socket.resume();
+    if (this.pausedBy === 0 && !this.closed) this.flow.resume();
   }
 
   /** Hands bytes to the protocol; false if no more should be read in this turn. */

@@ -7,6 +7,7 @@ import { Session } from '../counters.ts';
 import type { Counters } from '../counters.ts';
 import { budget } from './budget.ts';
 import { SLAB_SIZE, slabs } from './buffer-pool.ts';
+import { RawWriter } from './raw.ts';
 import { flushAtEndOfTurn, now } from './turn.ts';
 import type { TurnTask } from './turn.ts';
 
@@ -28,6 +29,8 @@ export class Output implements TurnTask {
   private readonly onDrain: () => void;
   /** Called back by a socket that cannot tell at once whether it took a write. */
   private readonly written: (() => void) | undefined;
+  private readonly onTaken = (): void => this.taken();
+  private raw: RawWriter | null = null;
   /** Full slabs and how far they are filled, waiting behind the one in flight. */
   private readonly waiting: Buffer[] = [];
   private readonly lengths: number[] = [];
@@ -47,9 +50,13 @@ export class Output implements TurnTask {
     this.socket = socket;
     this.counters = counters;
     this.onDrain = onDrain;
-    const taken = (): void => this.taken();
-    if (socket.writableHighWaterMark === PROMPT) socket.on('drain', taken);
-    else this.written = taken;
+    if (socket.writableHighWaterMark === PROMPT) socket.on('drain', this.onTaken);
+    else this.written = this.onTaken;
+  }
+
+  /** The socket is connected: from now on it is written to as directly as this Node allows. */
+  writeRaw(): void {
+    this.raw = RawWriter.over(this.socket, this.onTaken);
   }
 
   /** Makes sure that `buffer` has `bytes` free from `at` on, and that they will leave at the end of the turn. */
@@ -177,6 +184,7 @@ export class Output implements TurnTask {
 
   private writeOut(): boolean {
     const slab = this.inFlight!;
+    if (this.raw !== null) return this.raw.write(slab, this.inFlightLength);
     const octets = this.inFlightLength === slab.length ? slab : slab.subarray(0, this.inFlightLength);
     if (this.written === undefined) return this.socket.write(octets);
     this.socket.write(octets, this.written);

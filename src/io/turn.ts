@@ -8,14 +8,49 @@ export interface TurnTask {
   endTurn(): void;
 }
 
+/** The lists are used again, and never shortened: on Node 20 to set an array's length to 0 is a call into the runtime. */
+class Tasks {
+  private list: (TurnTask | null)[] = [];
+  private spare: (TurnTask | null)[] = [];
+  private count = 0;
+
+  add(task: TurnTask): void {
+    this.list[this.count++] = task;
+  }
+  /** What a task puts down is for the next turn, so that no socket can keep the loop from polling. */
+  run(): void {
+    const { list, count } = this;
+    this.list = this.spare;
+    this.spare = list;
+    this.count = 0;
+    for (let i = 0; i < count; i++) {
+      const task = list[i]!;
+      list[i] = null;
+      task.endTurn();
+    }
+  }
+}
+
 let open = false;
 let time = 0;
-let tasks: TurnTask[] = [];
-let flushes: TurnTask[] = [];
-let running: TurnTask[] = [];
+/** The wall clock as it was read in the turn that began at `wallReadAt`. */
+let wallTime = 0;
+let wallReadAt = NaN;
+const tasks = new Tasks();
+const flushes = new Tasks();
 
 /** Milliseconds of a monotonic clock; the same value throughout a turn. */
 export const now = (): number => (open ? time : performance.now());
+
+/** Milliseconds since 1970, read once a turn: what lasts for hours need not know them better. */
+export function wallNow(): number {
+  if (!open) return Date.now();
+  if (wallReadAt !== time) {
+    wallTime = Date.now();
+    wallReadAt = time;
+  }
+  return wallTime;
+}
 
 /** Begins a turn, unless one has begun: called where bytes come in. */
 export function beginTurn(): void {
@@ -28,27 +63,18 @@ export function beginTurn(): void {
 /** Puts down a task for the end of this turn, or of a new one. */
 export function atEndOfTurn(task: TurnTask): void {
   beginTurn();
-  tasks.push(task);
+  tasks.add(task);
 }
 
 /** The same for what is to be done last: what the tasks of a turn write leaves with it. */
 export function flushAtEndOfTurn(task: TurnTask): void {
   beginTurn();
-  flushes.push(task);
+  flushes.add(task);
 }
 
 function endTurn(): void {
   open = false;
-  // What a task puts down belongs to the next turn, so that no socket can keep the loop from polling.
-  const due = tasks;
-  tasks = running;
-  running = due;
-  for (let i = 0; i < due.length; i++) due[i]!.endTurn();
-  due.length = 0;
+  tasks.run();
   // A flush puts down what it made others write: that is for the next turn as well.
-  const last = flushes;
-  flushes = running;
-  running = last;
-  for (let i = 0; i < last.length; i++) last[i]!.endTurn();
-  last.length = 0;
+  flushes.run();
 }

@@ -22,6 +22,7 @@ import { ClientSession } from './client-session.ts';
 import { ClientTcp } from './client-tcp.ts';
 import type { Front } from './front.ts';
 import { BAD_REQUEST, GOAWAY } from './refusals.ts';
+import { LastRoute } from './reception.ts';
 import type { Client } from './reception.ts';
 import type { Served } from './served.ts';
 import { identityOf } from './tls-identity.ts';
@@ -195,7 +196,8 @@ export class Downstream implements ArrivalOwner {
   private client(protocol: Origin['protocol'], serverName: string | null): Client {
     const { front, source, destination, tls, entry } = this;
     const origin = { protocol, listener: front.spec.name, source, destination, tls, serverName };
-    return { origin, entry, peer: new Peer(source.address, front.trusted, entry === null ? 'http' : 'https') };
+    const peer = new Peer(source.address, front.trusted, entry === null ? 'http' : 'https');
+    return { origin, entry, peer, last: new LastRoute() };
   }
 
   /** Gives the socket to a client; `bytes` were read from it before. */

@@ -39,6 +39,13 @@ export interface Client {
   readonly peer: Peer;
   /** The TLS that it came by. */
   readonly entry: TlsEntry | null;
+  readonly last: LastRoute;
+}
+
+/** What a client asked last, and the route that this has: who asks the same, by the very same list of fields, is not looked up again. */
+export class LastRoute {
+  fields: readonly Field[] | null = null;
+  route: Route | null = null;
 }
 
 /** What a listener makes of requests. */
@@ -108,7 +115,7 @@ export class Reception {
     verdict.clear();
     verdict.failure = clean ? this.objection(request, client) : Failures.malformedRequest;
     const here = verdict.failure !== null || preflight !== null;
-    const route = here ? null : (chosen ?? spec.router.find(request, client.origin, web !== null, address));
+    const route = here ? null : (chosen ?? this.routeOf(request, client, web !== null, address));
     if (!here) this.judge(request, route, client.origin, address);
     spec.reserved.secret?.strip(request);
 
@@ -135,6 +142,16 @@ export class Reception {
     const type = fields.find(({ name }) => name.token === Token.CONTENT_TYPE)?.value ?? '';
     const head = new RequestHead([...fields], method, '', '', -1, isGrpc(type), null);
     new Exchange(this.spec.context, null, half, head, true, address, null).fail(failure);
+  }
+
+  private routeOf(request: RequestHead, { origin, last }: Client, web: boolean, address: string): Route | null {
+    const { router } = this.spec;
+    // A list is shared by requests of one connection whose client is the peer itself, so all that routes go by is the same.
+    if (request.fields === last.fields) return last.route;
+    const route = router.find(request, origin, web, address);
+    last.fields = request.fields;
+    last.route = route;
+    return route;
   }
 
   /** Asks the filters, and finds where it goes. */

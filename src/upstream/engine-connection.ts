@@ -29,6 +29,8 @@ export abstract class EngineConnection implements Carrier {
   stoodAt = 0;
   /** When last asked for a call, it could not be asked whether it lives without a strike. */
   mute = false;
+  /** It stands in its pool's list of those that may be free. */
+  vacant = false;
   protected readonly connection: Connection;
   protected state: 'connecting' | 'ready' | 'retired' = 'connecting';
   private readonly connectTimer: Timer;

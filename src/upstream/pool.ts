@@ -41,6 +41,8 @@ export class Pool {
   readonly maxConnections: number;
   /** Those that take calls, in the order in which they were opened. */
   readonly sessions: EngineConnection[] = [];
+  /** Where a connection carries one call at a time: those that were free when last looked at, the latest last. */
+  private readonly vacant: EngineConnection[] = [];
   readonly connecting = new Set<EngineConnection>();
   /** Those that end with their last call. */
   readonly leaving = new Set<EngineConnection>();
@@ -92,9 +94,10 @@ export class Pool {
   /** A call could be carried now. */
   get room(): boolean {
     if (this.active >= this.endpoint.maxStreams) return false;
-    for (const session of this.sessions) if (session.room > 0) return true;
     // A call that a connection has to itself may have one made for it.
-    return this.solo && this.mayConnect;
+    if (this.solo) return this.vacancy(null) !== null || this.mayConnect;
+    for (const session of this.sessions) if (session.room > 0) return true;
+    return false;
   }
   /** Neither a session nor one on the way, and nothing against one: not even that all it serves is still on sessions that are going. */
   get cold(): boolean {
@@ -122,6 +125,11 @@ export class Pool {
   /** The first session with room for the call, so that the others fall idle; not `avoid`. */
   take(head: RequestHead, avoid: EngineConnection | null): EngineConnection | null {
     if (this.active >= this.endpoint.maxStreams) return null;
+    if (this.solo) {
+      const session = this.vacancy(avoid);
+      if (session !== null) this.endpoint.took();
+      return session;
+    }
     let mute: EngineConnection | null = null;
     for (const session of this.sessions) {
       if (session === avoid) continue;
@@ -140,6 +148,21 @@ export class Pool {
     if (mute === null || this.mayConnect || this.connecting.size > 0) return null;
     this.endpoint.took();
     return mute;
+  }
+
+  /** The connection that fell free last, so that the others fall idle; not `avoid`. */
+  private vacancy(avoid: EngineConnection | null): EngineConnection | null {
+    const { vacant } = this;
+    for (let i = vacant.length - 1; i >= 0; i--) {
+      const session = vacant[i]!;
+      if (session.room > 0) {
+        if (session !== avoid) return session;
+      } else if (i === vacant.length - 1) {
+        session.vacant = false;
+        vacant.pop();
+      }
+    }
+    return null;
   }
 
   /** Begins to connect one session more. */
@@ -221,6 +244,8 @@ export class Pool {
     const at = this.sessions.indexOf(session);
     if (at < 0) return;
     this.sessions.splice(at, 1);
+    if (session.vacant) this.vacant.splice(this.vacant.indexOf(session), 1);
+    session.vacant = false;
     this.endpoint.counters.add(Count.SESSIONS_OPEN, -1);
     this.leaving.add(session);
     if (now() - session.stoodAt >= SHORT_LIFE) this.tend();
@@ -233,6 +258,10 @@ export class Pool {
 
   /** A session has no streams. */
   idle(session: EngineConnection): void {
+    if (this.solo && !session.vacant) {
+      session.vacant = true;
+      this.vacant.push(session);
+    }
     const patience = this.patience(session);
     if (patience === 0 || (patience < Infinity && !this.reaper.armed)) this.context.wheel.arm(this.reaper, patience);
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Failures } from '../../src/errors.ts';
-import { keepsAlive, toRequestHead } from '../../src/http1/request.ts';
+import { keepsAlive } from '../../src/http1/hop-by-hop.ts';
+import { toRequestHead } from '../../src/http1/request.ts';
 import { toResponseHead } from '../../src/http1/response.ts';
 import type { RequestStart, ResponseStart } from '../../src/http1/parser.ts';
 import { RequestHead } from '../../src/relay/message.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { atEndOfTurn, beginTurn, flushAtEndOfTurn, now } from '../../src/io/turn.ts';
+import { atEndOfTurn, beginTurn, flushAtEndOfTurn, now, wallNow } from '../../src/io/turn.ts';
 import { turnOver, until } from './wire.ts';
 
 const spin = (ms: number): void => {
@@ -63,4 +63,17 @@ test('flushes come after the tasks of a turn, those that a task puts down too', 
   });
   await turnOver();
   assert.deepEqual(order, ['task', 'flush', 'flush of the task']);
+});
+
+test('the wall clock stands still within a turn as well, and is read anew in the next', async () => {
+  assert.ok(Math.abs(wallNow() - Date.now()) <= 1);
+  beginTurn();
+  const time = wallNow();
+  spin(3);
+  assert.equal(wallNow(), time);
+  await turnOver();
+  assert.ok(wallNow() >= time + 3);
+  beginTurn();
+  assert.ok(wallNow() >= time + 3);
+  await turnOver();
 });
