@@ -16,6 +16,9 @@ interface Standing {
 /** Microseconds of a proxy's processor time that one measurement takes in a full run. */
 const budget = 350_000;
 
+/** Short loads with which a proxy is warmed up. */
+const BEGINNINGS = 10;
+
 export interface Plan {
   readonly name: string;
   readonly units: readonly string[];
@@ -80,7 +83,8 @@ export async function interleave(plan: Plan, bench: Bench): Promise<Samples[]> {
 /**
  * Processor time per call. Every proxy gets as many calls as take `budget` of its processor time: cheap ones many, dear
  * ones few. The count is found by loads that warm it up as well, of which the first is small since nothing is known yet. The
- * last is the longest: a proxy that lives for weeks is not to be judged by its just-in-time compiler's first second.
+ * last is the longest: a proxy that lives for weeks is not to be judged by its just-in-time compiler's first second. Short
+ * ones come before them, since what a load does at its beginning and at its end is done once in each, however long it is.
  * `length` makes each measurement so many times longer, for a load with a beginning that costs much.
  */
 export function priced(load: Load, firstCalls: number, length = 1): Plan['prepare'] {
@@ -90,6 +94,7 @@ export function priced(load: Load, firstCalls: number, length = 1): Plan['prepar
       const made = await load(server.port, calls, meter);
       return meter.microseconds / made;
     };
+    for (let n = 0; n < BEGINNINGS; n++) await price(firstCalls);
     let calls = firstCalls;
     for (const share of [0.5, 12, length]) {
       calls = Math.max(firstCalls, Math.round((share * budget * bench.effort) / (await price(calls))));

@@ -15,6 +15,9 @@ import type { Task } from './peers/peer.ts';
 import { policed, token, unpoliced } from './peers/policed.ts';
 import type { Bar, Bench, Load, Row, Samples } from './row.ts';
 
+/** h2load connects anew each time: to make a connection takes as long as ten calls, with a handshake as tens of them. */
+const MANY = 4;
+
 /** `load` may speak what it likes through a tunnel: `tcp-16k` and `tcp-1m` are h2load's calls through one. */
 function perCall(
   name: string,
@@ -23,9 +26,8 @@ function perCall(
   firstCalls: number,
   bars: readonly Bar[],
   task: Task = 'h2',
+  length = 1,
 ): Row {
-  // A handshake takes as long as tens of calls.
-  const length = task === 'h2-tls' ? 4 : 1;
   const plan = { name, units: ['us a call'], task, backend, prepare: priced(load, firstCalls, length) };
   return { name, bars, proxies: true, collect: (bench) => interleave(plan, bench) };
 }
@@ -74,14 +76,14 @@ function collectPolicies(bench: Bench): Promise<Samples[]> {
 
 export const rows: readonly Row[] = [
   perCall('unary-10x10', 'nghttpd', unary, 2000, [ofNative(0.8), timesBelow(nodeHttp2.name, 15)]),
-  perCall('50x1', 'nghttpd', onePerConnection, 1000, [ofNative(1)]),
+  perCall('50x1', 'nghttpd', onePerConnection, 1000, [ofNative(1)], 'h2', MANY),
   perCall('16k', 'nghttpd', medium, 500, [ofNative(0.9)]),
   perCall('1m', 'nghttpd', large, 50, [ofNative(1.1)]),
   perCall('bidi-500', 'engine', bidi, 2500, [ofNative(1)]),
   perCall('xff-1000', 'nghttpd', forwardedFor, 1000, []),
-  perCall('tls-10x10', 'nghttpd', tlsUnary, 1000, [ofNative(1)], 'h2-tls'),
-  perCall('tls-50x1', 'nghttpd', tlsOnePerConnection, 1000, [ofNative(1.2)], 'h2-tls'),
-  perCall('http1-50', 'http1', keepAlive, 1000, [ofNative(1.2)], 'http1'),
+  perCall('tls-10x10', 'nghttpd', tlsUnary, 1000, [ofNative(1)], 'h2-tls', MANY),
+  perCall('tls-50x1', 'nghttpd', tlsOnePerConnection, 1000, [ofNative(1.2)], 'h2-tls', MANY),
+  perCall('http1-50', 'http1', keepAlive, 1000, [ofNative(1.2)], 'http1', MANY),
   perCall('websocket-50', 'websocket', webSocketEcho, 1000, [ofNative(1.2)], 'websocket'),
   perCall('websocket-500', 'websocket', webSocketSpeech, 2500, [], 'websocket'),
   perCall('tcp-16k', 'nghttpd', medium, 500, [ofNative(1.3)], 'tcp'),

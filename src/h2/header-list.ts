@@ -37,8 +37,11 @@ export class HeaderList {
   }
 }
 
-/** The longest block that is worth remembering: with all that repeats in the table, a few octets are enough. */
-const LONGEST = 32;
+/** The longest block that is worth remembering: one with a token that its client does not index. */
+const LONGEST = 1024;
+/** Up to so many octets all are looked at, one by one; of longer blocks some are, and then all by one call into the runtime. */
+const SHORT = 24;
+const SAMPLES = 12;
 /** How many are remembered; a power of two. */
 const PLACES = 8;
 
@@ -88,13 +91,16 @@ const copyOf = (buffer: Buffer, from: number, to: number): Uint8Array =>
 
 function hashOf(octets: Buffer, from: number, to: number): number {
   let hash = to - from;
-  for (let i = from; i < to; i++) hash = Math.imul(hash ^ octets[i]!, 0x01000193);
+  const stride = hash <= SHORT ? 1 : Math.ceil(hash / SAMPLES);
+  // From the end: what differs from call to call mostly comes last.
+  for (let i = to - 1; i >= from; i -= stride) hash = Math.imul(hash ^ octets[i]!, 0x01000193);
   return hash ^ (hash >>> 15);
 }
 
 function same(octets: Uint8Array, buffer: Buffer, from: number, to: number): boolean {
   const { length } = octets;
   if (length !== to - from) return false;
+  if (length > SHORT) return buffer.compare(octets, 0, length, from, to) === 0;
   for (let i = 0; i < length; i++) if (octets[i] !== buffer[from + i]) return false;
   return true;
 }

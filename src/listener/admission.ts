@@ -1,44 +1,45 @@
 /** What the filters made of a request: asked in order, and told of its end as far as they let it pass. */
 import { Failures } from '../errors.ts';
-import type { Call, Filter, Refusal } from '../filter/filter.ts';
+import type { Call, Filter, Identity, Refusal } from '../filter/filter.ts';
 import type { Journal } from '../journal.ts';
 import type { Party } from '../relay/exchange-context.ts';
+import type { RequestHead } from '../relay/message.ts';
+import type { Origin } from '../relay/origin.ts';
 
 const BUG: Refusal = { failure: Failures.bug, retryAfter: 0 };
 
-export class Admission implements Party {
-  readonly call: Call;
-  /** What it is refused with, or null. */
-  readonly refusal: Refusal | null;
+export class Admission implements Call, Party {
+  readonly head: RequestHead;
+  readonly origin: Origin;
+  readonly client: string;
+  identity: Identity | null = null;
+  tenant: string | null = null;
   private readonly filters: readonly Filter[];
-  private readonly passed: number;
+  /** So many of them let the call go on. */
+  private passed = 0;
 
-  /** The first `passed` of `filters` let the call go on. */
-  constructor(call: Call, refusal: Refusal | null, filters: readonly Filter[], passed: number) {
-    this.call = call;
-    this.refusal = refusal;
+  constructor(filters: readonly Filter[], head: RequestHead, origin: Origin, client: string) {
     this.filters = filters;
-    this.passed = passed;
+    this.head = head;
+    this.origin = origin;
+    this.client = client;
   }
 
-  get identity(): string | null {
-    return this.call.identity?.name ?? null;
+  /** Asks the filters in turn; what it is refused with, or null. */
+  ask(journal: Journal): Refusal | null {
+    for (; this.passed < this.filters.length; this.passed++) {
+      const refusal = asked(this.filters[this.passed]!, this, journal);
+      if (refusal !== null) return refusal;
+    }
+    return null;
   }
-  get tenant(): string | null {
-    return this.call.tenant;
+
+  get bearer(): string | null {
+    return this.identity === null ? null : this.identity.name;
   }
   over(): void {
-    for (let i = 0; i < this.passed; i++) this.filters[i]!.ended?.(this.call);
+    for (let i = 0; i < this.passed; i++) this.filters[i]!.ended?.(this);
   }
-}
-
-/** A filter that throws has a bug, which costs the one request. */
-export function admit(filters: readonly Filter[], call: Call, journal: Journal): Admission {
-  for (let i = 0; i < filters.length; i++) {
-    const refusal = asked(filters[i]!, call, journal);
-    if (refusal !== null) return new Admission(call, refusal, filters, i);
-  }
-  return new Admission(call, null, filters, filters.length);
 }
 
 function asked(filter: Filter, call: Call, journal: Journal): Refusal | null {

@@ -20,8 +20,7 @@ import { normalisePath } from '../route/path.ts';
 import type { Route } from '../route/route.ts';
 import type { Router } from '../route/router.ts';
 import type { GrpcWebSpec } from '../snapshot.ts';
-import { admit } from './admission.ts';
-import type { Admission } from './admission.ts';
+import { Admission } from './admission.ts';
 import type { TlsTerminator } from './tls.ts';
 import type { TlsEntry } from './tls-entry.ts';
 
@@ -159,9 +158,8 @@ export class Reception {
     const { spec, verdict } = this;
     const filters = route === null ? spec.filters : spec.routeFilters[route.index]!;
     if (filters.length > 0) {
-      const call = { head, origin, client, identity: null, tenant: null };
-      verdict.party = admit(filters, call, spec.context.journal);
-      const { refusal } = verdict.party;
+      verdict.party = new Admission(filters, head, origin, client);
+      const refusal = verdict.party.ask(spec.context.journal);
       if (refusal !== null) {
         verdict.failure = refusal.failure;
         verdict.retryAfter = refusal.retryAfter;
@@ -177,7 +175,7 @@ export class Reception {
   /** The part of a request that is executed once, however often it comes; null: an ordinary one, or one that is refused. */
   private once(route: Route, head: RequestHead, ended: boolean, client: string, down: Half): Leader | Follower | null {
     const { verdict } = this;
-    const identity = verdict.party?.call.identity?.name ?? null;
+    const identity = verdict.party?.bearer ?? null;
     const part = { head, ended, identity, client, route: route.index, upstream: verdict.to!, down };
     const taken = head.method === 'CONNECT' ? null : route.duplicates!.take(part);
     if (taken === null || !('cause' in taken)) return taken;

@@ -43,8 +43,8 @@ export const NO_POLICY: ExchangePolicy = {
 
 /** Who asks, and who let it pass. */
 export interface Party {
-  /** For the log. */
-  readonly identity: string | null;
+  /** Who it has shown to be, for the log. */
+  readonly bearer: string | null;
   readonly tenant: string | null;
   /** The exchange is over. */
   over(): void;

@@ -448,7 +448,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       upstream: this.upstream?.name ?? null,
       peer: this.client,
       route: context.route?.name ?? null,
-      identity: this.party?.identity ?? this.head.origin?.tls?.subject ?? null,
+      identity: this.party?.bearer ?? this.head.origin?.tls?.subject ?? null,
       endpoint: this.carrier?.endpoint ?? null,
       grpcStatus: this.grpcStatus < 0 ? null : this.grpcStatus,
       httpStatus: this.httpStatus === 0 ? (failure?.http ?? null) : this.httpStatus,
