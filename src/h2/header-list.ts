@@ -44,6 +44,8 @@ const SHORT = 24;
 const SAMPLES = 12;
 /** How many are remembered; a power of two. */
 const PLACES = 8;
+/** So many come before any is remembered: thousands of connections that make one call and idle are to hold nothing. */
+const FIRST = 4;
 
 interface Known {
   readonly octets: Uint8Array;
@@ -57,6 +59,7 @@ export class HeaderBlocks {
   /** Hashes of the last blocks, and those that came twice: one that never comes again costs nothing. */
   private seen: number[] | null = null;
   private known: (Known | null)[] | null = null;
+  private decoded = 0;
 
   constructor(decoder: Decoder) {
     this.decoder = decoder;
@@ -72,7 +75,8 @@ export class HeaderBlocks {
 
     const fields: Field[] = [];
     const list = new HeaderList(fields, decoder.decode(buffer, from, to, fields));
-    if (hash !== 0 && list.decoded === Decoded.OK && decoder.version === version) {
+    const good = hash !== 0 && list.decoded === Decoded.OK && decoder.version === version;
+    if (good && ++this.decoded > FIRST) {
       this.seen ??= new Array<number>(PLACES).fill(0);
       if (this.seen[place] === hash) this.remember(place, { octets: copyOf(buffer, from, to), version, list });
       this.seen[place] = hash;

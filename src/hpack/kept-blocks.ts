@@ -6,6 +6,8 @@ import type { Field } from './field.ts';
 
 /** Kept by the number of fields: in that a response's head differs from its trailers, and one method's calls from another's. */
 const PLACES = 8;
+/** So many lists are written before any is kept: thousands of connections that make one call and idle are to hold nothing. */
+const FIRST = 4;
 
 class KeptBlock {
   octets: Uint8Array | null = null;
@@ -27,7 +29,8 @@ class KeptBlock {
 }
 
 export class KeptBlocks {
-  private places: KeptBlock[] | null = null;
+  private places: (KeptBlock | null)[] | null = null;
+  private written = 0;
   private readonly longest: number;
 
   /** Longer ones than so many octets are not kept. */
@@ -38,15 +41,15 @@ export class KeptBlocks {
   /** What these fields were written as, or null. `version`: of whatever else it depends on. */
   known(fields: readonly Field[], version: number): Uint8Array | null {
     if (this.places === null) return null;
-    const place = this.places[fields.length & (PLACES - 1)]!;
-    return place.octets !== null && place.holds(fields, version) ? place.octets : null;
+    const place = this.places[fields.length & (PLACES - 1)] ?? null;
+    return place !== null && place.octets !== null && place.holds(fields, version) ? place.octets : null;
   }
 
   /** They were written to `to[start, end)`. Kept is what comes for the second time, so that what never does costs little. */
   wrote(fields: readonly Field[], version: number, to: Buffer, start: number, end: number): void {
-    if (end - start > this.longest) return;
-    this.places ??= Array.from({ length: PLACES }, () => new KeptBlock());
-    const place = this.places[fields.length & (PLACES - 1)]!;
+    if (end - start > this.longest || ++this.written <= FIRST) return;
+    this.places ??= new Array<KeptBlock | null>(PLACES).fill(null);
+    const place = (this.places[fields.length & (PLACES - 1)] ??= new KeptBlock());
     if (place.holds(fields, version)) place.octets = Uint8Array.prototype.slice.call(to, start, end);
     else place.put(fields, version);
   }

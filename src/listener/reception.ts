@@ -45,6 +45,11 @@ export interface Client {
 export class LastRoute {
   fields: readonly Field[] | null = null;
   route: Route | null = null;
+
+  keep(fields: readonly Field[], route: Route | null): void {
+    this.fields = fields;
+    this.route = route;
+  }
 }
 
 /** What a listener makes of requests. */
@@ -148,8 +153,8 @@ export class Reception {
     // A list is shared by requests of one connection whose client is the peer itself, so all that routes go by is the same.
     if (request.fields === last.fields) return last.route;
     const route = router.find(request, origin, web, address);
-    last.fields = request.fields;
-    last.route = route;
+    // Where there are no routes there is nothing to be looked up.
+    if (router.chooses) last.keep(request.fields, route);
     return route;
   }
 

@@ -11,6 +11,9 @@ import type { RequestHead } from './message.ts';
 /** Peers whose word on the client is believed. */
 export { AddressBlocks as TrustedProxies, plainAddress };
 
+const NO_FIELDS: readonly Field[] = [];
+/** Requests of which nothing is kept. */
+const FIRST = 4;
 const PROTOS = { http: makeField('x-forwarded-proto', 'http'), https: makeField('x-forwarded-proto', 'https') };
 
 /** A downstream connection's peer: made once a connection, asked once a request. */
@@ -20,9 +23,10 @@ export class Peer {
   private readonly forwardedFor: Field;
   readonly scheme: 'http' | 'https';
   private readonly proto: Field;
+  private requests = 0;
   /** What was last asked, and what became of it: a client repeats itself. */
   private asked: readonly Field[] | null = null;
-  private forwarded: readonly Field[] = [];
+  private forwarded: readonly Field[] = NO_FIELDS;
 
   /** `scheme` is what the client used towards us. */
   constructor(address: string, trusted: AddressBlocks, scheme: 'http' | 'https' = 'http') {
@@ -37,13 +41,20 @@ export class Peer {
   forward(head: RequestHead, proxies: AddressBlocks): string {
     if (this.trusted) return this.append(head, proxies);
     const { fields } = head;
-    if (fields !== this.asked) {
+    if (fields === this.asked) head.fields = this.forwarded;
+    else {
       const said = fields.some(speaksOfClient) ? fields.filter((field) => !speaksOfClient(field)) : fields;
-      this.forwarded = [...said, this.forwardedFor, this.proto];
-      this.asked = fields;
+      head.fields = [...said, this.forwardedFor, this.proto];
+      this.keep(fields, head.fields);
     }
-    head.fields = this.forwarded;
     return this.address;
+  }
+
+  /** Not of the first requests: thousands of connections that make one call and idle are to hold nothing. */
+  private keep(asked: readonly Field[], forwarded: readonly Field[]): void {
+    if (++this.requests <= FIRST) return;
+    this.asked = asked;
+    this.forwarded = forwarded;
   }
 
   private append(head: RequestHead, proxies: AddressBlocks): string {

@@ -41,6 +41,10 @@ export class Router {
     return this.routes.some(claims) || (protocol !== 'tcp' && forward !== null);
   }
 
+  /** There are routes to choose from. */
+  get chooses(): boolean {
+    return this.routes.length > 0;
+  }
   /** Some TLS passes unopened. */
   get passes(): boolean {
     return this.routes.some(({ spec }) => spec.match.protocols.includes('tls'));
