@@ -6,6 +6,8 @@
 import { Decoded } from '../hpack/decoder.ts';
 import type { Decoder } from '../hpack/decoder.ts';
 import type { Field } from '../hpack/field.ts';
+import { UNKEPT } from '../hpack/kept-blocks.ts';
+import { copyOf, sameOctets, sampleHash } from '../octets.ts';
 import type { RequestHead, ResponseHead } from '../relay/message.ts';
 import { parseRequest, parseResponse } from './head.ts';
 
@@ -39,13 +41,8 @@ export class HeaderList {
 
 /** The longest block that is worth remembering: one with a token that its client does not index. */
 const LONGEST = 1024;
-/** Up to so many octets all are looked at, one by one; of longer blocks some are, and then all by one call into the runtime. */
-const SHORT = 24;
-const SAMPLES = 12;
 /** How many are remembered; a power of two. */
 const PLACES = 8;
-/** So many come before any is remembered: thousands of connections that make one call and idle are to hold nothing. */
-const FIRST = 4;
 
 interface Known {
   readonly octets: Uint8Array;
@@ -67,16 +64,16 @@ export class HeaderBlocks {
 
   read(buffer: Buffer, from: number, to: number): HeaderList {
     const { decoder } = this;
-    const hash = to - from > LONGEST ? 0 : hashOf(buffer, from, to);
+    const hash = to - from > LONGEST ? 0 : sampleHash(buffer, from, to);
     const place = hash & (PLACES - 1);
     const { version } = decoder;
     const known = this.known === null ? null : this.known[place]!;
-    if (known !== null && known.version === version && same(known.octets, buffer, from, to)) return known.list;
+    if (known !== null && known.version === version && sameOctets(known.octets, buffer, from, to)) return known.list;
 
     const fields: Field[] = [];
     const list = new HeaderList(fields, decoder.decode(buffer, from, to, fields));
     const good = hash !== 0 && list.decoded === Decoded.OK && decoder.version === version;
-    if (good && ++this.decoded > FIRST) {
+    if (good && ++this.decoded > UNKEPT) {
       this.seen ??= new Array<number>(PLACES).fill(0);
       if (this.seen[place] === hash) this.remember(place, { octets: copyOf(buffer, from, to), version, list });
       this.seen[place] = hash;
@@ -88,23 +85,4 @@ export class HeaderBlocks {
     this.known ??= new Array<Known | null>(PLACES).fill(null);
     this.known[place] = known;
   }
-}
-
-const copyOf = (buffer: Buffer, from: number, to: number): Uint8Array =>
-  Uint8Array.prototype.slice.call(buffer, from, to);
-
-function hashOf(octets: Buffer, from: number, to: number): number {
-  let hash = to - from;
-  const stride = hash <= SHORT ? 1 : Math.ceil(hash / SAMPLES);
-  // From the end: what differs from call to call mostly comes last.
-  for (let i = to - 1; i >= from; i -= stride) hash = Math.imul(hash ^ octets[i]!, 0x01000193);
-  return hash ^ (hash >>> 15);
-}
-
-function same(octets: Uint8Array, buffer: Buffer, from: number, to: number): boolean {
-  const { length } = octets;
-  if (length !== to - from) return false;
-  if (length > SHORT) return buffer.compare(octets, 0, length, from, to) === 0;
-  for (let i = 0; i < length; i++) if (octets[i] !== buffer[from + i]) return false;
-  return true;
 }

@@ -19,15 +19,13 @@ const MAX_DEBUG = 256;
 
 export class Receiver implements FrameHandler {
   private readonly core: SessionCore;
-  private readonly decoder: Decoder;
   private readonly blocks: HeaderBlocks;
   private readonly messages: MessageReceiver;
   private readonly window = windowsOf(0, CONNECTION_WINDOW);
 
   constructor(core: SessionCore) {
     this.core = core;
-    this.decoder = new Decoder(core.context.limits);
-    this.blocks = new HeaderBlocks(this.decoder);
+    this.blocks = new HeaderBlocks(new Decoder(core.context.limits));
     this.messages = new MessageReceiver(core);
   }
 

@@ -3,7 +3,7 @@
  * and what differs from call to call is kept out of the table. Strings are written as they are, not Huffman-coded:
  * a repeated one is an index anyway, and coding the rest costs more than the octets it saves.
  */
-import { copyOctets } from '../octets.ts';
+import { copyOctets, copyOf } from '../octets.ts';
 import { DEFAULT_TABLE_SIZE, DynamicTable } from './dynamic-table.ts';
 import { Indexing, STATIC_LENGTH } from './field.ts';
 import type { Field } from './field.ts';
@@ -128,7 +128,7 @@ function unindexed(field: Field, to: Buffer, at: number): number {
     return at + octets.length;
   }
   const end = literal(field, to, at, field.indexing === Indexing.NEVER ? 0x10 : 0x00, 4);
-  if (++field.written > 1) field.octets = Uint8Array.prototype.slice.call(to, at, end);
+  if (++field.written > 1) field.octets = copyOf(to, at, end);
   return end;
 }
 

@@ -302,10 +302,13 @@ export function fieldFrom(name: Name, octets: Buffer, start: number, end: number
   return field;
 }
 
-/** As `makeField`, for a well-known name; the same object every time while that is remembered. */
-export function sharedField(name: string, value: string): Field {
-  const octets = Buffer.from(value, 'latin1');
-  return fieldFrom(wellKnown(name), octets, 0, octets.length, false);
+/** Where a text is put to be looked for by its octets. */
+const octetsOfText = Buffer.allocUnsafeSlow(16 * 1024);
+
+/** A field of a latin1 text that may have come before: the same object every time while that is remembered. It is judged as `fieldFrom` does. */
+export function sharedField(name: Name, text: string): Field {
+  const place = text.length <= octetsOfText.length ? octetsOfText : Buffer.allocUnsafe(text.length);
+  return fieldFrom(name, place, 0, place.latin1Write(text, 0, text.length), false);
 }
 
 function sameText(text: string, octets: Uint8Array, start: number, length: number): boolean {

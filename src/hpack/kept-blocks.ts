@@ -2,12 +2,13 @@
  * What lists of fields were written as, for when they come again: peers repeat themselves, and to find out that a list holds
  * the very same fields takes less than to write it anew.
  */
+import { copyOf } from '../octets.ts';
 import type { Field } from './field.ts';
 
 /** Kept by the number of fields: in that a response's head differs from its trailers, and one method's calls from another's. */
 const PLACES = 8;
-/** So many lists are written before any is kept: thousands of connections that make one call and idle are to hold nothing. */
-const FIRST = 4;
+/** So much goes before anything is kept of what comes again: thousands of connections that make one call and idle are to hold nothing. */
+export const UNKEPT = 4;
 
 class KeptBlock {
   octets: Uint8Array | null = null;
@@ -47,10 +48,10 @@ export class KeptBlocks {
 
   /** They were written to `to[start, end)`. Kept is what comes for the second time, so that what never does costs little. */
   wrote(fields: readonly Field[], version: number, to: Buffer, start: number, end: number): void {
-    if (end - start > this.longest || ++this.written <= FIRST) return;
+    if (end - start > this.longest || ++this.written <= UNKEPT) return;
     this.places ??= new Array<KeptBlock | null>(PLACES).fill(null);
     const place = (this.places[fields.length & (PLACES - 1)] ??= new KeptBlock());
-    if (place.holds(fields, version)) place.octets = Uint8Array.prototype.slice.call(to, start, end);
+    if (place.holds(fields, version)) place.octets = copyOf(to, start, end);
     else place.put(fields, version);
   }
 }

@@ -1,6 +1,7 @@
 /** Field lines (RFC 9112 section 5) of a head or of trailers, put together within limits. */
 import { Defect, fieldFrom, Indexing, nameFrom, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
+import { copyOf, sameOctets } from '../octets.ts';
 import { COLON, HTAB, Refusal, SP, TOKEN } from './octets.ts';
 
 export interface FieldLimits {
@@ -55,10 +56,10 @@ function fieldOf(octets: Buffer, start: number, end: number): Field {
   if (length > MAX_CACHED_LINE) return parseField(octets, start, end);
   const slot = slotOf(octets, start, end);
   const cached = cachedOctets[slot];
-  if (cached !== undefined && sameOctets(cached, octets, start, length)) return cachedFields[slot]!;
+  if (cached !== undefined && sameOctets(cached, octets, start, end)) return cachedFields[slot]!;
   const field = parseField(octets, start, end);
   if (field.indexing !== Indexing.NEVER) {
-    cachedOctets[slot] = Uint8Array.prototype.slice.call(octets, start, end);
+    cachedOctets[slot] = copyOf(octets, start, end);
     cachedFields[slot] = field;
   }
   return field;
@@ -69,12 +70,6 @@ function slotOf(octets: Buffer, start: number, end: number): number {
   const last = (octets[end - 1]! << 16) ^ (octets[end - 2]! << 8) ^ octets[end - 3]!;
   const mixed = Math.imul(last ^ (octets[start]! << 4) ^ (octets[(start + end) >> 1]! << 11), 0x01000193);
   return Math.imul(mixed ^ (end - start), 0x9e3779b1) >>> 22;
-}
-
-function sameOctets(cached: Uint8Array, octets: Buffer, start: number, length: number): boolean {
-  if (cached.length !== length) return false;
-  for (let i = 0; i < length; i++) if (cached[i] !== octets[start + i]) return false;
-  return true;
 }
 
 export class FieldBlock {

@@ -1,8 +1,8 @@
 /** Requests as they came, made into the form that everything crosses the proxy in: that of h2 (RFC 9113 section 8.3). */
 import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
-import { fieldFrom, makeField, Token, wellKnown } from '../hpack/field.ts';
-import type { Field, Name } from '../hpack/field.ts';
+import { makeField, sharedField, Token, wellKnown } from '../hpack/field.ts';
+import type { Field } from '../hpack/field.ts';
 import { isGrpc, RequestHead } from '../relay/message.ts';
 import { connectionOptions, endsHere, listed } from './hop-by-hop.ts';
 import type { RequestStart } from './parser.ts';
@@ -33,8 +33,8 @@ export function toRequestHead(start: RequestStart, scheme: 'http' | 'https'): Re
   if (websocket && !mayOpen(start)) return Failures.malformedRequest;
   const target = parseTarget(start.method, start.target, scheme, hostOf(start.fields));
   if (!('path' in target)) return target;
-  const authority = fieldOf(AUTHORITY, target.authority);
-  const path = fieldOf(PATH, target.path);
+  const authority = sharedField(AUTHORITY, target.authority);
+  const path = sharedField(PATH, target.path);
   if (authority.defect !== 0) return Failures.malformedRequest;
   const tunnel = start.method === 'CONNECT';
   const method = tunnel || websocket ? CONNECT : (METHODS.get(start.method) ?? makeField(':method', start.method));
@@ -111,12 +111,4 @@ function mayOpen({ fields, framing, length }: RequestStart): boolean {
   const versions = valuesOf('sec-websocket-version');
   if (keys.length !== 1 || !isKey(keys[0]!) || versions.length !== 1 || versions[0] !== '13') return false;
   return framing === 'none' || length === 0;
-}
-
-/** Texts that were values already come again: so they are looked for by their octets, as in the parser. */
-const octets = Buffer.allocUnsafeSlow(16 * 1024);
-
-function fieldOf(name: Name, text: string): Field {
-  const place = text.length <= octets.length ? octets : Buffer.allocUnsafe(text.length);
-  return fieldFrom(name, place, 0, place.latin1Write(text, 0, text.length), false);
 }

@@ -1,6 +1,7 @@
 /** Text on its way into a buffer. No octet that could end a line, or a message, leaves by here. */
 import { Defect, Indexing } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
+import { copyOf } from '../octets.ts';
 import { COLON, CR, HTAB, LF, SP } from './octets.ts';
 
 /** A string constant of ours; returns the position after it, as all of these do. */
@@ -62,7 +63,7 @@ export function putField(to: Buffer, at: number, field: Field): number {
   const end = putLineEnd(to, putValue(to, putName(to, at, field), field.value));
   if (field.indexing === Indexing.NEVER) return end;
   cachedFields[slot] = field;
-  cachedLines[slot] = again && end - at <= MAX_CACHED_LINE ? Uint8Array.prototype.slice.call(to, at, end) : undefined;
+  cachedLines[slot] = again && end - at <= MAX_CACHED_LINE ? copyOf(to, at, end) : undefined;
   return end;
 }
 

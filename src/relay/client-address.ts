@@ -3,8 +3,9 @@
  * untrusted peer says of itself is replaced, never appended to.
  */
 import { isIP } from 'node:net';
-import { makeField, sharedField, Token } from '../hpack/field.ts';
+import { makeField, sharedField, Token, wellKnown } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
+import { UNKEPT } from '../hpack/kept-blocks.ts';
 import { AddressBlocks, plainAddress } from './cidr.ts';
 import type { RequestHead } from './message.ts';
 
@@ -12,8 +13,7 @@ import type { RequestHead } from './message.ts';
 export { AddressBlocks as TrustedProxies, plainAddress };
 
 const NO_FIELDS: readonly Field[] = [];
-/** Requests of which nothing is kept. */
-const FIRST = 4;
+const X_FORWARDED_FOR = wellKnown('x-forwarded-for');
 const PROTOS = { http: makeField('x-forwarded-proto', 'http'), https: makeField('x-forwarded-proto', 'https') };
 
 /** A downstream connection's peer: made once a connection, asked once a request. */
@@ -34,7 +34,7 @@ export class Peer {
     this.trusted = trusted.has(this.address);
     this.scheme = scheme;
     this.proto = PROTOS[scheme];
-    this.forwardedFor = sharedField('x-forwarded-for', this.address);
+    this.forwardedFor = sharedField(X_FORWARDED_FOR, this.address);
   }
 
   /** Replaces in `head` what it says of the client by what the engine may believe; returns the client's address. */
@@ -50,9 +50,8 @@ export class Peer {
     return this.address;
   }
 
-  /** Not of the first requests: thousands of connections that make one call and idle are to hold nothing. */
   private keep(asked: readonly Field[], forwarded: readonly Field[]): void {
-    if (++this.requests <= FIRST) return;
+    if (++this.requests <= UNKEPT) return;
     this.asked = asked;
     this.forwarded = forwarded;
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Decoder } from '../../src/hpack/decoder.ts';
 import { Encoder } from '../../src/hpack/encoder.ts';
-import { makeField, sharedField } from '../../src/hpack/field.ts';
+import { makeField, sharedField, wellKnown } from '../../src/hpack/field.ts';
 import type { Field } from '../../src/hpack/field.ts';
 import { Random } from '../support/random.ts';
 import { decodeOk, encode, pair, received, WIDE } from './codec.ts';
@@ -79,7 +79,7 @@ describe('a block that the encoder knows', () => {
 });
 
 test('a shared field is the same object while it is remembered', () => {
-  const field = sharedField('x-forwarded-for', '192.0.2.7');
-  assert.equal(sharedField('x-forwarded-for', '192.0.2.7'), field);
-  assert.notEqual(sharedField('x-forwarded-for', '192.0.2.8'), field);
+  const field = sharedField(wellKnown('x-forwarded-for'), '192.0.2.7');
+  assert.equal(sharedField(wellKnown('x-forwarded-for'), '192.0.2.7'), field);
+  assert.notEqual(sharedField(wellKnown('x-forwarded-for'), '192.0.2.8'), field);
 });

@@ -1,33 +1,19 @@
 /** A gateway of several upstreams on one port. */
 import type { TestContext } from 'node:test';
-import {
-  DEFAULT_LISTENER,
-  DEFAULT_UPSTREAM,
-  type Limits,
-  type ListenerSpec,
-  type RouteProtocol,
-  type UpstreamSpec,
-} from '../../src/snapshot.ts';
+import { DEFAULT_LISTENER, type Limits, type ListenerSpec, type UpstreamSpec } from '../../src/snapshot.ts';
 import { eventually, onlyLeft } from '../edge/eventually.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { routeTo } from '../support/routes.ts';
+import { startGateway, upstreamOf, type TestGateway } from '../support/gateway.ts';
+import { routeTo, type RouteTo } from '../support/routes.ts';
 
 export type Place = Partial<Omit<UpstreamSpec, 'endpoints'>> & {
   /** `host:port`, one or more. */
   readonly at: string | readonly string[];
 };
 
-/** What a route of these tests says; the one place that knows how the snapshot puts it is `stage`. */
-export interface Way {
-  readonly protocols?: readonly RouteProtocol[];
-  readonly hosts?: readonly string[];
-  readonly upstream: string;
-}
-
 export interface Plan {
   /** By name; where no route claims it, all goes to the first. */
   readonly upstreams: Readonly<Record<string, Place>>;
-  readonly routes?: readonly Way[];
+  readonly routes?: readonly RouteTo[];
   readonly listener?: Partial<ListenerSpec>;
   readonly limits?: Partial<Limits>;
   readonly drainTimeout?: number;
@@ -65,16 +51,6 @@ export async function stage(t: TestContext, plan: Plan): Promise<Stage> {
   t.after(() => gateway.close());
   return { gateway, port: gateway.port, settled: (connections = 0) => settled(gateway, connections) };
 }
-
-const upstreamOf = (name: string, addresses: readonly string[], rest: Partial<UpstreamSpec>): UpstreamSpec => ({
-  ...DEFAULT_UPSTREAM,
-  name,
-  endpoints: addresses.map((address) => ({ address, weight: 1, maxStreams: null })),
-  connectTimeout: 2000,
-  backoffMax: 1000,
-  acquireTimeout: 2000,
-  ...rest,
-});
 
 async function settled(gateway: TestGateway, connections: number): Promise<void> {
   await onlyLeft(gateway, connections);

@@ -1,6 +1,6 @@
 /** A gateway for tests: one listener, one upstream, and everything it wrote down. */
 import { createGateway } from '../../src/gateway.ts';
-import type { OpenCall } from '../../src/gateway.ts';
+import type { Gateway, OpenCall } from '../../src/gateway.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../src/journal.ts';
 import {
   DEFAULT_LIMITS,
@@ -36,6 +36,8 @@ export interface TestGateway {
   drainEngine(address: string, deadline: number): boolean;
   engineCalls(address: string): readonly OpenCall[] | null;
   ready(): { ok: boolean; reason?: string };
+  /** As of the gateway. */
+  reloadTls: Gateway['reloadTls'];
   drain(): Promise<void>;
   close(): Promise<void>;
 }
@@ -68,21 +70,29 @@ export async function startGateway(overrides: Overrides): Promise<TestGateway> {
     drainEngine: (address, deadline) => gateway.drainEngine('main', address, deadline),
     engineCalls: (address) => gateway.engineCalls('main', address),
     ready: () => gateway.ready(),
+    reloadTls: (listener, entry, texts) => gateway.reloadTls(listener, entry, texts),
     drain: () => gateway.drain(),
     close: () => gateway.close(),
   };
 }
 
+/** An upstream of endpoints of equal weight, less patient than by default. */
+export const upstreamOf = (
+  name: string,
+  addresses: readonly string[],
+  rest: Partial<UpstreamSpec> = {},
+): UpstreamSpec => ({
+  ...DEFAULT_UPSTREAM,
+  name,
+  endpoints: addresses.map((address): EndpointSpec => ({ address, weight: 1, maxStreams: null })),
+  connectTimeout: 2000,
+  backoffMax: 1000,
+  acquireTimeout: 2000,
+  ...rest,
+});
+
 function snapshotOf({ endpoints, neighbour, limits, upstream, listener, snapshot }: Overrides): Snapshot {
-  const spec = (name: string, addresses: readonly string[]): UpstreamSpec => ({
-    ...DEFAULT_UPSTREAM,
-    name,
-    endpoints: addresses.map((address): EndpointSpec => ({ address, weight: 1, maxStreams: null })),
-    connectTimeout: 2000,
-    backoffMax: 1000,
-    acquireTimeout: 2000,
-    ...upstream,
-  });
+  const spec = (name: string, addresses: readonly string[]): UpstreamSpec => upstreamOf(name, addresses, upstream);
   const on = (name: string): ListenerSpec => ({
     ...DEFAULT_LISTENER,
     name,
