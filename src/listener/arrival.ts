@@ -64,7 +64,11 @@ export class Arrival {
     this.only = options.only;
     this.stage = options.header ? 'header' : 'protocol';
     this.deadline = new Timer(() => this.lookAgain(() => this.lose(TOO_SLOW)));
-    this.silence = new Timer(() => this.lookAgain(() => this.arrive('tcp', null)));
+    this.silence = new Timer(() => {
+      this.lookAgain(() => {
+        if (this.bytes.length === 0) this.arrive('tcp', null);
+      });
+    });
     wheel.arm(this.deadline, options.timeout);
     if (options.serverFirstDelay > 0) wheel.arm(this.silence, options.serverFirstDelay);
     socket.on('readable', this.onReadable);
@@ -102,9 +106,8 @@ export class Arrival {
 
   /** Where the process was busy for long, what came in time is read only after the timers: it counts all the same. */
   private lookAgain(then: () => void): void {
-    const { length } = this.bytes;
     setImmediate(() => {
-      if (this.stage !== 'over' && this.bytes.length === length) then();
+      if (this.stage !== 'over') then();
     });
   }
 
