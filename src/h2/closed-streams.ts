@@ -16,35 +16,34 @@ export type Closed = (typeof Closed)[keyof typeof Closed];
 const REMEMBERED = 1024;
 
 export class ClosedStreams {
-  /** Rings of ids and of how each ended; they grow as they are needed, for most sessions see few streams. */
-  private ids = new Uint32Array(8);
-  private how = new Uint8Array(8);
+  /**
+   * A ring of numbers, each an id without its last bit and then two bits for how it ended: all were opened by the same side. It
+   * grows as it is needed, for most sessions see few streams.
+   */
+  private readonly ring: number[] = [];
   private count = 0;
   private highestForgotten = 0;
 
   add(streamId: number, how: Closed): void {
-    if (this.count === this.ids.length && this.count < REMEMBERED) this.grow();
-    const slot = this.count % this.ids.length;
-    if (this.count >= REMEMBERED) this.highestForgotten = Math.max(this.highestForgotten, this.ids[slot]!);
-    this.ids[slot] = streamId;
-    this.how[slot] = how;
+    const entry = ((streamId >>> 1) << 2) | how;
+    if (this.count < REMEMBERED) this.ring.push(entry);
+    else {
+      const slot = this.count % REMEMBERED;
+      this.highestForgotten = Math.max(this.highestForgotten, idOf(this.ring[slot]!));
+      this.ring[slot] = entry;
+    }
     this.count++;
   }
   /** How the stream ended, or undefined if that is forgotten. Asked only when something odd arrives. */
   get(streamId: number): Closed | undefined {
-    const slot = this.ids.indexOf(streamId);
-    return slot < 0 ? undefined : (this.how[slot] as Closed);
+    for (const entry of this.ring) if (idOf(entry) === streamId) return (entry & 3) as Closed;
+    return undefined;
   }
   /** Whether a stream that `get` does not know may have been open once. */
   mayHaveForgotten(streamId: number): boolean {
     return streamId <= this.highestForgotten;
   }
-  private grow(): void {
-    const ids = new Uint32Array(this.ids.length * 2);
-    const how = new Uint8Array(ids.length);
-    ids.set(this.ids);
-    how.set(this.how);
-    this.ids = ids;
-    this.how = how;
-  }
 }
+
+/** Only clients open streams, and theirs are odd. */
+const idOf = (entry: number): number => (entry >>> 2) * 2 + 1;

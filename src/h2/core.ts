@@ -9,6 +9,7 @@ import type { RequestHead } from '../relay/message.ts';
 import type { Limits } from '../snapshot.ts';
 import type { Closed, ClosedStreams } from './closed-streams.ts';
 import type { FloodGuard } from './flood-guard.ts';
+import type { Windows } from './flow-control.ts';
 import type { Sender } from './sender.ts';
 import type { PeerSettings } from './settings.ts';
 import type { Stream } from './stream.ts';
@@ -63,6 +64,8 @@ export interface SessionCore {
   readonly peer: PeerSettings;
   readonly sender: Sender;
   readonly guard: FloodGuard;
+  /** The connection's own. */
+  readonly window: Windows;
   readonly leaving: Leaving;
   /** Nothing more is read, or sent but what is in the output. */
   readonly dead: boolean;

@@ -6,28 +6,30 @@ import type { Limits } from '../snapshot.ts';
 
 /** Requests over which the share of resets is looked at. */
 const RESET_SAMPLE = 500;
-/** DATA below this size is tiny: it costs one, and every four octets of any DATA pay one back. So no gRPC message costs. */
+/**
+ * DATA below this size is tiny: it costs four, and each octet of any DATA pays one back. So no gRPC message costs. The budget is of
+ * 10,000 frames, and a millisecond pays for one.
+ */
 const TINY = 256;
-const TINY_BUDGET = 10_000;
-const TINY_PER_SECOND = 1000;
-const TINY_REFILL_OCTETS = 4;
+const TINY_COST = 4;
+const TINY_BUDGET = 10_000 * TINY_COST;
 
 export class FloodGuard {
-  private readonly limits: Limits;
-  /** Streams opened and DATA frames sent so far: honest control frames are in proportion to them. */
-  private streams = 0;
-  private dataSent = 0;
-  private windowUpdates = 0;
-  private others = 0;
   private emptyData = 0;
   private tinyData = TINY_BUDGET;
   private tinyAt = 0;
+  /** Streams opened and DATA frames sent so far: honest control frames are in proportion to them. */
+  private dataSent = 0;
+  private streams = 0;
+  /** ACKs that wait in the output. */
+  answers = 0;
+  private readonly limits: Limits;
+  private windowUpdates = 0;
+  private others = 0;
   private resets = 0;
   private resetsAt = 0;
   private resetsInSample = 0;
   private refused = 0;
-  /** ACKs that wait in the output. */
-  answers = 0;
 
   constructor(limits: Limits) {
     this.limits = limits;
@@ -67,17 +69,17 @@ export class FloodGuard {
     return ++this.answers <= this.limits.maxQueuedAnswersHard;
   }
 
-  /** DATA without END_STREAM. */
+  /** DATA without END_STREAM; `now` in whole milliseconds. */
   data(length: number, now: number): boolean {
     if (length === 0) return ++this.emptyData <= this.limits.maxEmptyDataFrames;
     this.emptyData = 0;
     if (length >= TINY) {
-      this.tinyData = Math.min(TINY_BUDGET, this.tinyData + length / TINY_REFILL_OCTETS);
+      this.tinyData = Math.min(TINY_BUDGET, this.tinyData + length);
       return true;
     }
-    const time = ((now - this.tinyAt) / 1000) * TINY_PER_SECOND;
+    const time = (now - this.tinyAt) * TINY_COST;
     this.tinyAt = now;
-    this.tinyData = Math.min(TINY_BUDGET, this.tinyData + time + length / TINY_REFILL_OCTETS) - 1;
+    this.tinyData = Math.min(TINY_BUDGET, this.tinyData + time + length) - TINY_COST;
     return this.tinyData > 0;
   }
 }

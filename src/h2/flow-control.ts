@@ -40,10 +40,16 @@ export function receive(windows: Windows, bytes: number): boolean {
   windows.receivable -= bytes;
   return windows.receivable >= 0;
 }
-/** Bytes have been done with. Returns the increment to announce now, or 0. */
+/** Bytes have been done with. Returns the increment to announce now, or 0: a write of its own is worth half a window. */
 export function release(windows: Windows, bytes: number): number {
   windows.owing += bytes;
-  if (windows.owing * 2 < windows.size) return 0;
+  return windows.owing * 2 < windows.size ? 0 : announce(windows);
+}
+/** So much is owed that it should go along with what is written anyway. */
+export const worthTaking = (windows: Windows): boolean => windows.owing * 4 >= windows.size;
+
+/** What is owed is being announced. Returns how much that is. */
+export function announce(windows: Windows): number {
   const increment = windows.owing;
   windows.receivable += increment;
   windows.owing = 0;

@@ -41,17 +41,17 @@ export interface FrameLimits {
 
 export class FrameReader {
   private readonly handler: FrameHandler;
-  private readonly limits: FrameLimits;
-  private readonly pool: FramePool;
   /** Octets of the preface that are still to come: a server reads it first. */
   private prefaceLeft: number;
   /** A begun frame: its first `have` octets. */
   private partial: Buffer | null = null;
-  private have = 0;
   /** A header block that waits for CONTINUATION. */
   private block: HeaderBlock | null = null;
   /** Frames, or header blocks of several frames, read so far. */
   units = 0;
+  private have = 0;
+  private readonly limits: FrameLimits;
+  private readonly pool: FramePool;
 
   constructor(handler: FrameHandler, limits: FrameLimits, pool: FramePool, expectPreface: boolean) {
     this.handler = handler;

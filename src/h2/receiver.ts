@@ -2,18 +2,16 @@
 import { CODE_COUNT, Session as Count } from '../counters.ts';
 import { ErrorCode, Failures, resetFailure } from '../errors.ts';
 import { Decoded, Decoder } from '../hpack/decoder.ts';
-import { now } from '../io/turn.ts';
+import { clock, now } from '../io/turn.ts';
 import { Closed } from './closed-streams.ts';
 import type { SessionCore } from './core.ts';
-import { grow, receive, release, windowsOf } from './flow-control.ts';
+import { grow, receive, release } from './flow-control.ts';
 import type { FrameHandler } from './frame-reader.ts';
 import { writePing, writeSettingsAck, writeWindowUpdate } from './frame-writer.ts';
 import { HeaderBlocks } from './header-list.ts';
 import { MessageReceiver } from './message-receiver.ts';
 import { Event } from './stream-state.ts';
 
-/** Streams of one session share this much; it goes back on receipt. */
-export const CONNECTION_WINDOW = 16 * 1024 * 1024;
 /** Of a GOAWAY's debug data, so much is worth a line in the log. */
 const MAX_DEBUG = 256;
 
@@ -21,7 +19,6 @@ export class Receiver implements FrameHandler {
   private readonly core: SessionCore;
   private readonly blocks: HeaderBlocks;
   private readonly messages: MessageReceiver;
-  private readonly window = windowsOf(0, CONNECTION_WINDOW);
 
   constructor(core: SessionCore) {
     this.core = core;
@@ -37,11 +34,11 @@ export class Receiver implements FrameHandler {
     const { core } = this;
     core.spoke = true;
     // The connection's window goes back on receipt, so that one stalled stream never stalls its neighbours.
-    if (!receive(this.window, flowLength)) {
+    if (!receive(core.window, flowLength)) {
       core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'connection window exceeded');
       return;
     }
-    const due = release(this.window, flowLength);
+    const due = release(core.window, flowLength);
     if (due > 0) writeWindowUpdate(core.output, 0, due);
 
     const stream = core.streams.get(streamId);
@@ -58,7 +55,7 @@ export class Receiver implements FrameHandler {
       core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
       return;
     }
-    if (!end && !core.guard.data(length, now())) {
+    if (!end && !core.guard.data(length, clock())) {
       core.flood(length === 0 ? 'empty_data' : 'tiny_data');
       return;
     }
@@ -148,7 +145,7 @@ export class Receiver implements FrameHandler {
       core.onError(error, 'invalid SETTINGS');
       return;
     }
-    if (!core.guard.answer()) {
+    if (!this.mayAnswer()) {
       core.flood('answers');
       return;
     }
@@ -162,7 +159,7 @@ export class Receiver implements FrameHandler {
     const { core } = this;
     if (ack) {
       if (!core.pingAcknowledged(buffer, from) && !core.guard.other()) core.flood('control_frames');
-    } else if (core.guard.answer()) writePing(core.output, true, buffer, from);
+    } else if (this.mayAnswer()) writePing(core.output, true, buffer, from);
     else core.flood('answers');
   }
 
@@ -181,7 +178,7 @@ export class Receiver implements FrameHandler {
     }
     if (streamId === 0) {
       if (increment === 0) core.onError(ErrorCode.PROTOCOL_ERROR, 'WINDOW_UPDATE of 0');
-      else if (!grow(core.sender.window, increment)) core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'window over 2^31-1');
+      else if (!grow(core.window, increment)) core.onError(ErrorCode.FLOW_CONTROL_ERROR, 'window over 2^31-1');
       else core.sender.windowGrew();
       return;
     }
@@ -193,6 +190,12 @@ export class Receiver implements FrameHandler {
     if (increment === 0) core.streamError(stream, ErrorCode.PROTOCOL_ERROR);
     else if (!grow(stream, increment)) core.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
     else core.sender.streamWindowGrew(stream);
+  }
+
+  /** An ACK is due: it counts until the socket has taken it. */
+  private mayAnswer(): boolean {
+    this.core.output.awaited = true;
+    return this.core.guard.answer();
   }
 
   onUnknown(): void {
@@ -224,7 +227,7 @@ export class Receiver implements FrameHandler {
         break;
       case Closed.RESET_BY_US: // These were on their way, and DATA costs what it does on an open stream.
         if (headers && !core.guard.other()) core.flood('control_frames');
-        else if (!headers && !core.guard.data(length, now())) core.flood('tiny_data');
+        else if (!headers && !core.guard.data(length, clock())) core.flood('tiny_data');
         break;
       case undefined:
         // Never opened, and skipped by a later one: it may not be opened any more (section 5.1.1).

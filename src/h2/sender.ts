@@ -12,9 +12,9 @@ import { copyOctets } from '../octets.ts';
 import { Flag, FRAME_HEADER, FrameType } from './frame.ts';
 import { writeData, writeFrameHeader, writeHeaderBlock } from './frame-writer.ts';
 import type { FloodGuard } from './flood-guard.ts';
-import { spend, windowsOf } from './flow-control.ts';
+import { spend, worthTaking } from './flow-control.ts';
 import type { Windows } from './flow-control.ts';
-import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW } from './settings.ts';
+import { DEFAULT_FRAME_SIZE } from './settings.ts';
 import type { PeerSettings } from './settings.ts';
 import { Event } from './stream-state.ts';
 import type { Stream, StreamSender } from './stream.ts';
@@ -26,17 +26,19 @@ const PROGRESS = 1024;
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 export class Sender implements StreamSender {
-  readonly window: Windows = windowsOf(DEFAULT_WINDOW, 0);
-  readonly encoder = new Encoder();
+  readonly window: Windows;
   private readonly output: Output;
   private readonly peer: PeerSettings;
   private readonly guard: FloodGuard;
+  readonly encoder = new Encoder();
   /** Streams with held DATA that only the connection's window stops, first come first served. */
   private readonly waiting: Stream[] = [];
   /** Streams whose DATA the socket has not taken: their sources are credited when it has. */
   private draining: Stream[] = [];
 
-  constructor(output: Output, peer: PeerSettings, guard: FloodGuard) {
+  /** `window`: the connection's. */
+  constructor(output: Output, window: Windows, peer: PeerSettings, guard: FloodGuard) {
+    this.window = window;
     this.output = output;
     this.peer = peer;
     this.guard = guard;
@@ -55,12 +57,14 @@ export class Sender implements StreamSender {
     if (
       stream.held === null &&
       (length === 0 || (length <= stream.sendable && length <= this.window.sendable)) &&
-      length <= this.peer.maxFrameSize
+      // No peer may ask for less.
+      (length <= DEFAULT_FRAME_SIZE || length <= this.peer.maxFrameSize)
     ) {
       spend(stream, length);
       spend(this.window, length);
       this.guard.sentData();
       writeData(this.output, stream.id, buffer, from, to, end);
+      if (worthTaking(stream)) stream.host.creditAlong(stream);
       const done = this.settle(stream, length);
       if (end) this.ended(stream);
       return done;
@@ -165,7 +169,7 @@ export class Sender implements StreamSender {
     if (this.output.flowing) return bytes;
     stream.owed += bytes;
     if (!stream.waitsForDrain) {
-      stream.waitsForDrain = true;
+      stream.waitsForDrain = this.output.awaited = true;
       this.draining.push(stream);
     }
     return 0;

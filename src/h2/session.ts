@@ -9,7 +9,7 @@ import type { Failure } from '../errors.ts';
 import { frameBuffers } from '../io/buffer-pool.ts';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { Output } from '../io/output.ts';
-import { now } from '../io/turn.ts';
+import { clock, now } from '../io/turn.ts';
 import type { ConnectionRecord } from '../journal.ts';
 import type { HalfSink } from '../relay/half.ts';
 import type { RequestHead } from '../relay/message.ts';
@@ -17,10 +17,11 @@ import { Closed, ClosedStreams } from './closed-streams.ts';
 import type { Leaving, SessionContext, SessionCore, SessionOwner } from './core.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { PREFACE } from './frame.ts';
-import { release, widen } from './flow-control.ts';
+import { announce, release, widen, windowsOf } from './flow-control.ts';
+import type { Windows } from './flow-control.ts';
 import { FrameReader } from './frame-reader.ts';
 import { writeGoaway, writePing, writeReset, writeSettings, writeWindowUpdate } from './frame-writer.ts';
-import { CONNECTION_WINDOW, Receiver } from './receiver.ts';
+import { Receiver } from './receiver.ts';
 import { ResetBucket } from './reset-bucket.ts';
 import { Sender } from './sender.ts';
 import { DEFAULT_WINDOW, MAX_WINDOW, PeerSettings, SettingId } from './settings.ts';
@@ -35,38 +36,44 @@ const DRAIN_PING = Buffer.from('frameway', 'latin1');
 const LIFE_PING = Buffer.from('alive?..', 'latin1');
 /** What gRPC servers say in the GOAWAY that ends a session which pinged too often. */
 const TOO_MANY_PINGS = 'too_many_pings';
+/** Streams of one session share this much; it goes back on receipt. */
+const CONNECTION_WINDOW = 16 * 1024 * 1024;
 /** Why reading rests: our own output is not taken. */
 const PAUSE_OUTPUT = 1;
 
 export class Session implements SessionCore, ConnectionHandler, StreamHost {
-  readonly context: SessionContext;
-  readonly owner: SessionOwner;
-  readonly server: boolean;
-  readonly connection: Connection;
-  readonly output: Output;
+  // What DATA needs comes first, that it may lie in few lines of the cache.
+  dead = false;
+  /** The peer sent HEADERS or DATA since the owner last put this back. */
+  spoke = false;
+  /** The watch has to be woken when something is read. */
+  unwatched = true;
+  /** When something was last read, by the turn's clock. */
+  readAt = clock();
+  readonly reader: FrameReader;
+  readonly window: Windows = windowsOf(DEFAULT_WINDOW, CONNECTION_WINDOW);
   readonly streams = new StreamTable();
+  readonly guard: FloodGuard;
+  readonly output: Output;
+  readonly context: SessionContext;
+  readonly server: boolean;
+  readonly owner: SessionOwner;
+  readonly connection: Connection;
   readonly closedStreams = new ClosedStreams();
   readonly peer = new PeerSettings();
-  readonly guard: FloodGuard;
   readonly sender: Sender;
-  readonly reader: FrameReader;
   readonly watch: StallWatch;
   /** RSTs to an engine that wait their turn; clients get theirs at once. */
   readonly resets: ResetBucket | null;
 
   lastPeerStream = 0;
   private nextStream = 1;
-  private readonly windows = new WindowTuner();
+  private readonly tuner = new WindowTuner();
   /** SETTINGS of ours without an ACK, and when the last of them went out. */
   settingsUnacked = 0;
   settingsAt = now();
   private started = false;
   leaving: Leaving = 'no';
-  dead = false;
-  /** When something was last read, by the turn's clock. */
-  readAt = now();
-  /** The peer sent HEADERS or DATA since the owner last put this back. */
-  spoke = false;
   private pinged = false;
 
   constructor(connection: Connection, context: SessionContext, owner: SessionOwner) {
@@ -77,7 +84,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     this.server = context.role === 'server';
     const { limits } = context;
     this.guard = new FloodGuard(limits);
-    this.sender = new Sender(this.output, this.peer, this.guard);
+    this.sender = new Sender(this.output, this.window, this.peer, this.guard);
     this.resets = this.server ? null : new ResetBucket();
     this.reader = new FrameReader(new Receiver(this), limits, frameBuffers, this.server);
     this.watch = new StallWatch(this);
@@ -111,7 +118,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   /** Opens a stream with a request. The caller knows that the peer allows one more, and that the session is not leaving. */
   openStream(head: RequestHead, end: boolean, sink: HalfSink): Stream {
-    const stream = new Stream(this.nextStream, this, sink, this.peer.initialWindowSize, this.windows.size);
+    const stream = new Stream(this.nextStream, this, sink, this.peer.initialWindowSize, this.tuner.size);
     this.nextStream += 2;
     stream.method = head.method;
     stream.startsAt = this.output.position;
@@ -121,7 +128,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     this.sender.head(stream, head.fields, end, false);
     // "A client that is unable to establish a new stream identifier can establish a new connection" (section 5.1.1)
     if (this.nextStream > MAX_WINDOW) this.drain();
-    this.watch.touch();
+    if (this.unwatched) this.watch.soon();
     return stream;
   }
 
@@ -168,8 +175,8 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   onRead(buffer: Buffer, start: number, end: number): void {
     if (this.dead) return;
-    this.readAt = now();
-    this.watch.touch();
+    this.readAt = clock();
+    if (this.unwatched) this.watch.soon();
     this.reader.read(buffer, start, end);
     this.restIfFull();
   }
@@ -180,6 +187,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (this.dead || (this.output.unsent <= maxOutput && this.guard.answers <= maxQueuedAnswers)) return;
     this.context.counters.add(Count.PAUSED, 1);
     this.connection.pause(PAUSE_OUTPUT);
+    this.output.awaited = true;
   }
 
   onEnd(): void {
@@ -202,6 +210,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (this.output.unsent * 2 < maxOutput && this.guard.answers <= maxQueuedAnswers) {
       this.connection.resume(PAUSE_OUTPUT);
     }
+    if (this.output.empty) this.output.awaited = false;
     this.closeIfDone();
   }
 
@@ -230,11 +239,20 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   creditStream(stream: Stream, bytes: number): void {
     if (!stream.receiving || this.dead) return;
     const due = release(stream, bytes);
-    if (due === 0) return;
+    if (due > 0) this.announce(stream, due);
+  }
+
+  creditAlong(stream: Stream): void {
+    if (stream.receiving) this.announce(stream, announce(stream));
+  }
+
+  private announce(stream: Stream, due: number): void {
     writeWindowUpdate(this.output, stream.id, due);
     const time = now();
     // One SETTINGS at a time, and none while our own way out is full.
-    if (this.settingsUnacked === 0 && this.output.flowing) this.tune(time - stream.creditedAt);
+    if (this.settingsUnacked === 0 && this.output.flowing) {
+      this.tune(((time - stream.creditedAt) * stream.size) / (2 * due));
+    }
     stream.creditedAt = time;
   }
 
@@ -248,7 +266,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
 
   admit(streamId: number): Stream {
     this.guard.opened();
-    const stream = new Stream(streamId, this, null, this.peer.initialWindowSize, this.windows.size);
+    const stream = new Stream(streamId, this, null, this.peer.initialWindowSize, this.tuner.size);
     this.streams.add(stream);
     return stream;
   }
@@ -296,7 +314,7 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   settingsAcknowledged(): boolean {
     if (this.settingsUnacked === 0) return false;
     this.settingsUnacked--;
-    this.windows.acknowledged(now() - this.settingsAt);
+    this.tuner.acknowledged(now() - this.settingsAt);
     return true;
   }
 
@@ -388,7 +406,11 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   /** A session that takes no new streams ends with its last one, once the peer's socket has taken all of it. */
   private closeIfDone(): void {
     // RSTs that still wait are as good as said: the end of the connection ends their streams.
-    if (this.dead || this.leaving !== 'yes' || this.streams.size > 0 || !this.output.empty) return;
+    if (this.dead || this.leaving !== 'yes' || this.streams.size > 0) return;
+    if (!this.output.empty) {
+      this.output.awaited = true;
+      return;
+    }
     this.die(Failures.draining);
     this.connection.finish();
   }
@@ -404,12 +426,12 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     writeSettings(this.output, settings);
   }
 
-  /** Half a stream's window was spent in so many milliseconds. */
+  /** A stream spends half its window in so many milliseconds. */
   private tune(ms: number): void {
-    const size = this.windows.spentHalf(ms);
+    const size = this.tuner.spentHalf(ms);
     if (size === 0) return;
     this.writeSettings([[SettingId.INITIAL_WINDOW_SIZE, size]]);
-    const by = this.windows.announced(size);
+    const by = this.tuner.announced(size);
     if (by > 0) for (const stream of this.streams.all()) widen(stream, by);
   }
 

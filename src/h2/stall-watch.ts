@@ -21,8 +21,6 @@ const DRAIN_STEP = 1000;
 export class StallWatch {
   private readonly session: Session;
   private readonly timer: Timer;
-  private awake = false;
-  private activeAt = now();
   private drainAt = 0;
   /** Units that the reader had finished when a begun one was last seen to be another. */
   private unitsSeen = 0;
@@ -33,13 +31,9 @@ export class StallWatch {
     this.timer = new Timer(() => this.look());
   }
 
-  /** Something was read, or a stream opened. */
-  touch(): void {
-    this.activeAt = now();
-    if (!this.awake) this.soon();
-  }
+  /** Something was read or written that may stall. */
   soon(): void {
-    this.awake = true;
+    this.session.unwatched = false;
     this.arm(LOOK);
   }
   drainAnnounced(): void {
@@ -48,7 +42,7 @@ export class StallWatch {
   }
   /** An RST had to wait: it goes with the next token, not with the next look. */
   resetsWait(): void {
-    this.awake = true;
+    this.session.unwatched = false;
     this.arm(RESET_STEP);
   }
   /** The session is dead; its socket may live a moment longer. */
@@ -87,16 +81,16 @@ export class StallWatch {
     const { session } = this;
     const { idleTimeout } = session.context.limits;
     const quiet = session.streams.size === 0 && session.output.empty;
-    const rest = idleTimeout - (time - this.activeAt);
+    const rest = idleTimeout - (time - session.readAt);
     if (quiet && session.server && rest <= 0) {
       session.drain();
-      this.touch();
+      this.soon();
       return;
     }
     if (session.resets !== null && session.resets.waiting > 0) this.resetsWait();
     else if (!quiet || session.settingsUnacked > 0 || session.reader.waiting || session.leaving !== 'no') this.soon();
     else {
-      this.awake = false;
+      session.unwatched = true;
       session.streams.trim();
       if (session.server) this.arm(rest);
     }

@@ -26,28 +26,35 @@ export interface StreamHost {
   readonly peer: PeerSettings;
   resetStream(stream: Stream, code: number): void;
   creditStream(stream: Stream, bytes: number): void;
+  /** Something is written on the stream: what the peer is owed goes along. */
+  creditAlong(stream: Stream): void;
   chargeReset(): void;
   /** The state became CLOSED by an ordinary end. */
   streamEnded(stream: Stream): void;
 }
 
 export class Stream implements Half, Windows {
-  sendable: number;
-  receivable: number;
-  size: number;
-  owing = 0;
+  // What DATA needs comes first: of 500 streams that speak in turn none is in the cache, and each line of it has to be fetched.
   readonly id: number;
-  readonly host: StreamHost;
-  state: State = State.IDLE;
   /** Next in the chain of the session's table. */
   chained: Stream | null = null;
-  /** Null once nobody wants to hear of the stream any more. */
-  sink: HalfSink | null;
-
+  state: State = State.IDLE;
   /** The final head has been received (a client's request, an engine's response). */
   hasHead = false;
   /** Octets of the declared content-length that are still to come, or -1. */
   bodyLeft = -1;
+  receivable: number;
+  size: number;
+  owing = 0;
+  /** Null once nobody wants to hear of the stream any more. */
+  sink: HalfSink | null;
+  sendable: number;
+  /** DATA that no window has room for, then the end and the trailers behind it. */
+  held: HeldBytes | null = null;
+  endHeld = false;
+  private readonly sender: StreamSender;
+  readonly host: StreamHost;
+
   /** When the peer was last given credit, by the turn's clock. */
   creditedAt = now();
   /** Where in the session's output the stream begins: it is unwritten while that much has not left. */
@@ -55,9 +62,6 @@ export class Stream implements Half, Windows {
   /** The request's method: a response to HEAD has no body. */
   method = '';
 
-  /** DATA that no window has room for, then the end and the trailers behind it. */
-  held: HeldBytes | null = null;
-  endHeld = false;
   trailersHeld: readonly Field[] | null = null;
   /** When held bytes last moved, by the turn's clock; the start of a stall. */
   heldSince = 0;
@@ -78,6 +82,7 @@ export class Stream implements Half, Windows {
     this.receivable = this.size = receiveWindow;
     this.id = id;
     this.host = host;
+    this.sender = host.sender;
     this.sink = sink;
   }
 
@@ -109,13 +114,13 @@ export class Stream implements Half, Windows {
   }
 
   sendHead(fields: readonly Field[], end: boolean, informational = false): void {
-    if (this.sending) this.host.sender.head(this, fields, end, informational);
+    if (this.sending) this.sender.head(this, fields, end, informational);
   }
   sendData(buffer: Buffer, from: number, to: number, end: boolean): number {
-    return this.sending && !this.endHeld ? this.host.sender.data(this, buffer, from, to, end) : to - from;
+    return this.sending && !this.endHeld ? this.sender.data(this, buffer, from, to, end) : to - from;
   }
   sendTrailers(fields: readonly Field[]): void {
-    if (this.sending && !this.endHeld) this.host.sender.trailers(this, fields);
+    if (this.sending && !this.endHeld) this.sender.trailers(this, fields);
   }
   credit(bytes: number): void {
     if (this.receiving) this.host.creditStream(this, bytes);
@@ -137,6 +142,6 @@ export class Stream implements Half, Windows {
     this.sink = null;
     if (!this.open) return;
     this.stopping = true;
-    this.host.sender.stopIfSent(this);
+    this.sender.stopIfSent(this);
   }
 }

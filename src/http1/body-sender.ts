@@ -38,6 +38,7 @@ export class BodySender {
     if (end) this.end(NO_FIELDS);
     if (this.output.flowing) return to - from;
     this.owed += to - from;
+    this.output.awaited = true;
     return 0;
   }
   end(trailers: readonly Field[]): void {

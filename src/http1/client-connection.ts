@@ -3,7 +3,7 @@ import { Failures } from '../errors.ts';
 import type { Failure } from '../errors.ts';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { Output } from '../io/output.ts';
-import { atEndOfTurn, now } from '../io/turn.ts';
+import { atEndOfTurn, clock } from '../io/turn.ts';
 import type { TurnTask } from '../io/turn.ts';
 import type { Half, HalfSink } from '../relay/half.ts';
 import type { RequestHead } from '../relay/message.ts';
@@ -41,7 +41,7 @@ export class ClientConnection implements ConnectionHandler, ResponseHost, HalfHo
   /** Requests so far. */
   carried = 0;
   /** When something was last read, by the turn's clock. */
-  readAt = now();
+  readAt = clock();
   private readonly connection: Connection;
   private readonly owner: ClientConnectionOwner;
   private readonly feed: ResponseFeed;
@@ -108,7 +108,7 @@ export class ClientConnection implements ConnectionHandler, ResponseHost, HalfHo
   // --- ConnectionHandler -------------------------------------------------------------------------------------------
 
   onRead(buffer: Buffer, start: number, end: number): void {
-    this.readAt = now();
+    this.readAt = clock();
     if (!this.alive) return;
     // What was sent before the request was written does not answer it.
     if (this.half !== null && this.half.startsAt >= this.output.handed) this.lose(Failures.unwritten);
@@ -140,6 +140,7 @@ export class ClientConnection implements ConnectionHandler, ResponseHost, HalfHo
   }
 
   onDrain(): void {
+    this.output.awaited = !this.output.flowing;
     this.half?.onDrain();
   }
 

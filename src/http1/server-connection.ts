@@ -104,6 +104,7 @@ export class ServerConnection implements ConnectionHandler, FeedHost, Watched, T
   }
 
   onDrain(): void {
+    this.output.awaited = !this.output.flowing;
     this.feed.half?.onDrain();
     if (this.feed.half === null && this.feed.waiting) this.later();
   }
@@ -239,6 +240,7 @@ export class ServerConnection implements ConnectionHandler, FeedHost, Watched, T
   private settle(): void {
     if (!this.alive) return;
     this.intake.restIfSpent();
+    if (this.feed.waiting) this.output.awaited = true;
     if (this.feed.exhausted) this.endOfInput();
     else if (this.state === 'idle' && this.feed.headless) this.enter('head');
   }

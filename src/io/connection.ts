@@ -10,9 +10,10 @@ import { adopt, stillConnected } from './adopt.ts';
 import { dial, TCP_KEEPALIVE } from './dial.ts';
 import type { ClientTls, DialTarget } from './dial.ts';
 import { Output } from './output.ts';
+import type { OutputOwner } from './output.ts';
 import { RawFlow, readRaw } from './raw.ts';
 import type { RawReader } from './raw.ts';
-import { atEndOfTurn, beginTurn, now } from './turn.ts';
+import { atEndOfTurn, beginTurn, turnCount } from './turn.ts';
 import type { TurnTask } from './turn.ts';
 
 /** The one read buffer of the process. Whoever needs bytes after `onRead` returns has to copy them. */
@@ -24,7 +25,7 @@ export interface ConnectionHandler {
   onEnd(): void;
   /** The socket is gone, by whatever cause; called once and last. */
   onClose(error: Error | null): void;
-  /** The socket took all that was written, or a part of it. */
+  /** The socket took all that was written, or a part of it. Told only while `output.awaited` is true. */
   onDrain(): void;
   /** A throw out of one of the calls above: a bug of ours that ends this connection and no other. */
   onBug(error: Error): void;
@@ -39,28 +40,29 @@ interface Where {
 /** Reads do not nest: a callback that caused another would find the shared buffer overwritten. */
 let delivering = false;
 
-export class Connection implements RawReader, TurnTask {
+export class Connection implements OutputOwner, RawReader, TurnTask {
+  // What every read needs comes first, that it may lie in few lines of the cache.
+  private handler: ConnectionHandler | null = null;
+  private readonly counters: Counters;
+  closed = false;
+  private resting = false;
+  private pausedBy = 0;
+  /** Octets that may yet be read in that turn. */
+  private share = 0;
+  private turn = -1;
   readonly output: Output;
   readonly remote: Where;
   private readonly socket: Socket;
   /** What is paused and resumed. */
   private flow: Pick<RawFlow, 'pause' | 'resume'>;
-  private handler: ConnectionHandler | null = null;
-  private readonly counters: Counters;
   error: Error | null = null;
-  private pausedBy = 0;
-  private resting = false;
-  /** Octets that may yet be read in the turn that began then. */
-  private share = 0;
-  private turn = NaN;
   private ended = false;
-  closed = false;
 
   private constructor(socket: Socket, remote: Where, counters: Counters) {
     this.socket = this.flow = socket;
     this.remote = remote;
     this.counters = counters;
-    this.output = new Output(socket, counters, () => this.guard(drained));
+    this.output = new Output(socket, counters, this);
   }
 
   /**
@@ -127,6 +129,10 @@ export class Connection implements RawReader, TurnTask {
     this.output.writeRaw();
     if (direct) readRaw(this.socket, this);
     else this.flow = RawFlow.over(this.socket, READ_BUFFER, this) ?? this.socket;
+  }
+  /** As of `OutputOwner`. */
+  drained(): void {
+    this.guard(drain);
   }
   /** As of `RawReader`. */
   onOctets(count: number): boolean {
@@ -208,7 +214,7 @@ export class Connection implements RawReader, TurnTask {
 
   /** After as much as the buffer holds in one turn, more waits until the others have had theirs. TLS delivers that in records. */
   private rest(length: number): void {
-    const turn = now();
+    const turn = turnCount();
     this.share = turn === this.turn ? this.share - length : READ_BUFFER.length - length;
     this.turn = turn;
     if (this.share > 0 || this.resting) return;
@@ -241,7 +247,7 @@ export class Connection implements RawReader, TurnTask {
   }
 }
 
-const drained = (handler: ConnectionHandler): void => handler.onDrain();
+const drain = (handler: ConnectionHandler): void => handler.onDrain();
 const fin = (handler: ConnectionHandler): void => handler.onEnd();
 const gone = (handler: ConnectionHandler, { error }: Connection): void => handler.onClose(error);
 

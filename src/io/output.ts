@@ -8,7 +8,7 @@ import type { Counters } from '../counters.ts';
 import { budget } from './budget.ts';
 import { SLAB_SIZE, slabs } from './buffer-pool.ts';
 import { RawWriter } from './raw.ts';
-import { flushAtEndOfTurn, now } from './turn.ts';
+import { clock, flushAtEndOfTurn } from './turn.ts';
 import type { TurnTask } from './turn.ts';
 
 const NO_SLAB = Buffer.alloc(0);
@@ -19,44 +19,48 @@ const NO_SLAB = Buffer.alloc(0);
  */
 export const PROMPT = 1;
 
+/** Who is to know that the socket took something. */
+export interface OutputOwner {
+  drained(): void;
+}
+
 export class Output implements TurnTask {
   /** Where to write next: `buffer[at]`, after `reserve`. The hot path writes here without a call between. */
   buffer: Buffer = NO_SLAB;
   at = 0;
-  /** When something began to wait, or the socket last took some of what waits, by the turn's clock. */
-  progressAt = 0;
-  private readonly socket: Socket;
-  private readonly onDrain: () => void;
-  /** Called back by a socket that cannot tell at once whether it took a write. */
-  private readonly written: (() => void) | undefined;
-  private readonly onTaken = (): void => this.taken();
-  private raw: RawWriter | null = null;
-  /** Full slabs and how far they are filled, waiting behind the one in flight. */
-  private readonly waiting: Buffer[] = [];
-  private readonly lengths: number[] = [];
+  private due = false;
+  private closed = false;
+  /** Somebody waits for the socket to take what it was given: the owner is told of it while this is true. */
+  awaited = false;
   private inFlight: Buffer | null = null;
   private inFlightLength = 0;
   /** Octets given to the socket so far, and those that wait in full slabs. */
   handed = 0;
   private waitingLength = 0;
-  private due = false;
-  private closed = false;
-  private finishing = false;
   /** Capacity of all slabs held here. */
   private capacity = 0;
+  /** When something began to wait, or the socket last took some of what waits, by the turn's clock. */
+  progressAt = 0;
+  private readonly socket: Socket;
+  private readonly owner: OutputOwner;
+  /** Told by the socket's stream, where that is what is written to. */
+  private onTaken: (() => void) | null = null;
+  private raw: RawWriter | null = null;
+  /** Full slabs and how far they are filled, waiting behind the one in flight. */
+  private readonly waiting: Buffer[] = [];
+  private readonly lengths: number[] = [];
+  private finishing = false;
   private readonly counters: Counters;
 
-  constructor(socket: Socket, counters: Counters, onDrain: () => void) {
+  constructor(socket: Socket, counters: Counters, owner: OutputOwner) {
     this.socket = socket;
     this.counters = counters;
-    this.onDrain = onDrain;
-    if (socket.writableHighWaterMark === PROMPT) socket.on('drain', this.onTaken);
-    else this.written = this.onTaken;
+    this.owner = owner;
   }
 
   /** The socket is connected: from now on it is written to as directly as this Node allows. */
   writeRaw(): void {
-    this.raw = RawWriter.over(this.socket, this.onTaken);
+    this.raw = RawWriter.over(this.socket, this);
   }
 
   /** Makes sure that `buffer` has `bytes` free from `at` on, and that they will leave at the end of the turn. */
@@ -78,10 +82,10 @@ export class Output implements TurnTask {
    * socket that holds nothing of it may go on.
    */
   get flowing(): boolean {
-    return this.waiting.length === 0 && !(budget.spent && this.inFlight !== null);
+    return this.waitingLength === 0 && !(budget.spent && this.inFlight !== null);
   }
   get empty(): boolean {
-    return this.inFlight === null && this.waiting.length === 0 && this.at === 0;
+    return this.inFlight === null && this.waitingLength === 0 && this.at === 0;
   }
 
   endTurn(): void {
@@ -116,7 +120,7 @@ export class Output implements TurnTask {
   private schedule(): void {
     this.due = true;
     // Nothing was in flight: what begins to wait now has waited for nobody yet.
-    this.progressAt = now();
+    this.progressAt = clock();
     flushAtEndOfTurn(this);
   }
 
@@ -143,27 +147,27 @@ export class Output implements TurnTask {
     }
     if (!took) return;
     // Where nothing waits, the clock starts when something does: see `schedule`.
-    if (this.inFlight !== null) this.progressAt = now();
-    this.onDrain();
+    if (this.inFlight !== null) this.progressAt = clock();
+    if (this.awaited) this.owner.drained();
   }
 
   /** The socket has taken, or lost, what was in flight. */
-  private taken(): void {
+  taken(): void {
     if (this.inFlight === null) return;
     this.land();
     if (this.closed) return;
-    if (this.waiting.length > 0 || this.at > 0) {
-      this.progressAt = now();
+    if (this.waitingLength > 0 || this.at > 0) {
+      this.progressAt = clock();
       if (!this.due) this.writeNext();
     } else if (this.finishing) this.socket.end();
-    this.onDrain();
+    if (this.awaited) this.owner.drained();
   }
 
   /** Puts the next slab in flight; false if there is none, and then it is time to finish. */
   private launch(): boolean {
     let slab = this.buffer;
     let length = this.at;
-    if (this.waiting.length > 0) {
+    if (this.waitingLength > 0) {
       slab = this.waiting.shift()!;
       length = this.lengths.shift()!;
       this.waitingLength -= length;
@@ -186,8 +190,19 @@ export class Output implements TurnTask {
     const slab = this.inFlight!;
     if (this.raw !== null) return this.raw.write(slab, this.inFlightLength);
     const octets = this.inFlightLength === slab.length ? slab : slab.subarray(0, this.inFlightLength);
-    if (this.written === undefined) return this.socket.write(octets);
-    this.socket.write(octets, this.written);
+    return this.writeToStream(octets);
+  }
+
+  private writeToStream(octets: Buffer): boolean {
+    const { socket } = this;
+    const prompt = socket.writableHighWaterMark === PROMPT;
+    if (this.onTaken === null) {
+      this.onTaken = (): void => this.taken();
+      if (prompt) socket.on('drain', this.onTaken);
+    }
+    if (prompt) return socket.write(octets);
+    // It cannot tell at once whether it took a write.
+    socket.write(octets, this.onTaken);
     return false;
   }
 

@@ -29,6 +29,11 @@ interface StreamWrap {
   readonly kReadBytesOrError: number;
   readonly kLastWriteWasAsync: number;
 }
+/** Who wrote. */
+export interface Taker {
+  /** The socket has taken what it could not take at once. */
+  taken(): void;
+}
 export interface RawReader {
   /** So many octets were read into the socket's buffer; false: no more for now. */
   onOctets(count: number): boolean;
@@ -74,22 +79,22 @@ function newRequest({ WriteWrap }: StreamWrap): WriteRequest {
 export class RawWriter {
   private readonly socket: Socket;
   private readonly handle: Handle;
-  private readonly taken: () => void;
+  private readonly taker: Taker;
 
-  private constructor(socket: Socket, handle: Handle, taken: () => void) {
+  private constructor(socket: Socket, handle: Handle, taker: Taker) {
     this.socket = socket;
     this.handle = handle;
-    this.taken = taken;
+    this.taker = taker;
   }
 
-  /** Over a connected socket; null where this Node does not allow it. `taken` as of `write`. */
-  static over(socket: Socket, taken: () => void): RawWriter | null {
+  /** Over a connected socket; null where this Node does not allow it. `taker` as of `write`. */
+  static over(socket: Socket, taker: Taker): RawWriter | null {
     const handle = handleOf(socket);
     if (wrap === null || handle === null || typeof handle.writeBuffer !== 'function') return null;
-    return new RawWriter(socket, handle, taken);
+    return new RawWriter(socket, handle, taker);
   }
 
-  /** True if all of it left at once, or never will (over TLS it never does at once); else `taken` is called when it has. Until then there is no other write. */
+  /** True if all of it left at once, or never will (over TLS it never does at once); else `taker` is told when it has. Until then there is no other write. */
   write(slab: Buffer, length: number): boolean {
     if (this.socket.destroyed) return true;
     request ??= newRequest(wrap!);
@@ -110,7 +115,7 @@ export class RawWriter {
     // A socket that is destroyed says so itself.
     if (this.socket.destroyed) return;
     if (status < 0) this.socket.destroy(failure(status));
-    else this.taken();
+    else this.taker.taken();
   }
 }
 

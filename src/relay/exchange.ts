@@ -10,7 +10,7 @@ import type { Failure } from '../errors.ts';
 import { makeField, Token } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
 import { Timer } from '../io/timer-wheel.ts';
-import { now } from '../io/turn.ts';
+import { clock, now } from '../io/turn.ts';
 import type { KeySpec } from '../snapshot.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptOwner } from './attempt.ts';
@@ -19,6 +19,7 @@ import type { ExchangeContext, Party } from './exchange-context.ts';
 import { formatTimeout, MessageCounter, parseTimeout } from './grpc.ts';
 import type { Caller, Carrier, CarrierSource, Half, HalfSink } from './half.ts';
 import { IdleWatch } from './idle-watch.ts';
+import type { Moving } from './idle-watch.ts';
 import { KeptRequest } from './kept-request.ts';
 import { grpcTrailers, replyLocally } from './local-reply.ts';
 import { grpcStatusNumber } from './message.ts';
@@ -29,16 +30,25 @@ import type { RetryPolicy } from './retry.ts';
 /** Time lost here before `grpc-timeout` has to be written anew. */
 const TIMEOUT_SLACK = 5;
 
-export class Exchange implements HalfSink, Caller, AttemptOwner {
+export class Exchange implements HalfSink, Caller, AttemptOwner, Moving {
+  // What DATA needs comes first, that it may lie in few lines of the cache.
+  private received = 0;
+  private readonly receivedMessages: MessageCounter | null;
+  private readonly context: ExchangeContext;
+  private readonly request: KeptRequest;
+  private attempt: Attempt | null = null;
+  movedAt = clock();
+  private responseEnded = false;
+  private readonly down: Half;
+  private sent = 0;
+  private readonly sentMessages: MessageCounter | null;
+
   readonly head: RequestHead;
   /** Address of the client, for the log. */
   readonly client: string;
   place: unknown = null;
-  private readonly context: ExchangeContext;
   /** Where it goes; null: nowhere, it is answered here. */
   private readonly upstream: CarrierSource | null;
-  private readonly down: Half;
-  private attempt: Attempt | null = null;
   private attempts = 0;
   /** It has been refused unseen, and gone elsewhere. */
   private moved = false;
@@ -52,9 +62,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private readonly startedAt = now();
   private firstByteAt = 0;
 
-  private readonly request: KeptRequest;
   private responseBegun = false;
-  private responseEnded = false;
   private finished = false;
   private deadline: Timer | null = null;
   /** By `grpc-timeout`. */
@@ -62,10 +70,6 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
   private idle: IdleWatch | null = null;
   private readonly party: Party | null;
 
-  private received = 0;
-  private sent = 0;
-  private readonly receivedMessages: MessageCounter | null;
-  private readonly sentMessages: MessageCounter | null;
   private httpStatus = 0;
   private grpcStatus = -1;
 
@@ -105,7 +109,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
     if (this.timeout !== null || (context.timeout > 0 && !tunnel)) this.setDeadline();
     if (idleTimeout > 0) {
       const failure = tunnel ? Failures.tunnelIdle : Failures.idle;
-      this.idle = new IdleWatch(context.wheel, idleTimeout, () => this.fail(failure));
+      this.idle = new IdleWatch(context.wheel, this, idleTimeout, () => this.fail(failure));
     }
     context.retry?.called(this.startedAt);
     this.seek();
@@ -186,7 +190,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
       this.fail(Failures.bodyTooLarge);
       return;
     }
-    this.idle?.moved();
+    this.movedAt = clock();
     if (this.attempt === null) {
       this.request.hold(buffer, from, to);
       return;
@@ -262,7 +266,7 @@ export class Exchange implements HalfSink, Caller, AttemptOwner {
 
   responseData(buffer: Buffer, from: number, to: number, end: boolean): number {
     this.sent += to - from;
-    this.idle?.moved();
+    this.movedAt = clock();
     this.sentMessages?.read(buffer, from, to);
     if (end) this.responseEnded = true;
     const done = this.down.sendData(buffer, from, to, end);

@@ -3,25 +3,27 @@ import { Timer } from '../io/timer-wheel.ts';
 import type { TimerWheel } from '../io/timer-wheel.ts';
 import { now } from '../io/turn.ts';
 
+/** What may come to rest. */
+export interface Moving {
+  /** When something last moved, by the turn's clock. */
+  readonly movedAt: number;
+}
+
 export class IdleWatch {
   private readonly wheel: TimerWheel;
   private readonly timer: Timer;
-  private movedAt = now();
 
   /** Begins at once; `then` is called after `patience` milliseconds of rest. */
-  constructor(wheel: TimerWheel, patience: number, then: () => void) {
+  constructor(wheel: TimerWheel, moving: Moving, patience: number, then: () => void) {
     this.wheel = wheel;
     this.timer = new Timer(() => {
-      const rest = this.movedAt + patience - now();
+      const rest = moving.movedAt + patience - now();
       if (rest > 0) wheel.arm(this.timer, rest);
       else then();
     });
     wheel.arm(this.timer, patience);
   }
 
-  moved(): void {
-    this.movedAt = now();
-  }
   end(): void {
     this.wheel.disarm(this.timer);
   }

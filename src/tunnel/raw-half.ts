@@ -106,6 +106,7 @@ export class RawHalf implements ConnectionHandler, Half, TurnTask {
     if (!this.timer.armed) this.watch();
     if (output.flowing) return length;
     this.owed += length;
+    output.awaited = true;
     return 0;
   }
   sendTrailers(): void {
@@ -179,6 +180,7 @@ export class RawHalf implements ConnectionHandler, Half, TurnTask {
     if (this.owed === 0 || !this.connection.output.flowing) return;
     const { owed } = this;
     this.owed = 0;
+    this.connection.output.awaited = false;
     this.told?.onSent(owed);
   }
 

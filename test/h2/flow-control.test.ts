@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grow, receive, release, spend, windowsOf } from '../../src/h2/flow-control.ts';
+import { announce, grow, receive, release, spend, windowsOf, worthTaking } from '../../src/h2/flow-control.ts';
 import { Random } from '../support/random.ts';
 
 const MAX = 2 ** 31 - 1;
@@ -63,6 +63,17 @@ test('increments are saved up until they are half the window', () => {
   assert.equal(release(window, 400), 0);
 });
 
+test('what is owed goes along with something else once it is a quarter of the window', () => {
+  const window = windowsOf(0, 1000);
+  receive(window, 500);
+  release(window, 249);
+  assert.ok(!worthTaking(window));
+  release(window, 1);
+  assert.ok(worthTaking(window));
+  assert.equal(announce(window), 250);
+  assert.deepEqual([window.owing, window.receivable, worthTaking(window)], [0, 750, false]);
+});
+
 test('at any time available, owed and held octets together are the window', () => {
   for (let seed = 0; seed < 200; seed++) {
     const random = new Random(seed);
@@ -82,6 +93,7 @@ test('at any time available, owed and held octets together are the window', () =
         assert.equal(window.receivable, before + increment, `seed ${seed}`);
         assert.ok(increment === 0 || increment * 2 >= size, `seed ${seed}: an increment of ${increment}`);
       }
+      if (worthTaking(window) && random.chance(1 / 2)) announce(window);
       assert.equal(window.receivable + window.owing + held, size, `seed ${seed}`);
       assert.ok(window.owing * 2 < size, `seed ${seed}: half the window is owed`);
     }

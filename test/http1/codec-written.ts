@@ -9,7 +9,7 @@ export class Written {
   readonly output: Output;
 
   constructor() {
-    this.output = new Output(this as unknown as Socket, new Counters(sessionLayout), () => undefined);
+    this.output = new Output(this as unknown as Socket, new Counters(sessionLayout), { drained: () => undefined });
   }
   on(): void {
     // It never has to say that it drained.

@@ -17,7 +17,11 @@ class Slow {
   drains = 0;
 
   constructor() {
-    this.output = new Output(this as unknown as Socket, counters(), () => this.drains++);
+    this.output = new Output(this as unknown as Socket, counters(), this);
+    this.output.awaited = true;
+  }
+  drained(): void {
+    this.drains++;
   }
   write(bytes: Buffer, taken: () => void): boolean {
     assert.equal(this.taken, null, 'two writes in flight');
@@ -177,8 +181,15 @@ class Prompt extends EventEmitter {
   takes = true;
   ended = false;
   drains = 0;
-  readonly output = new Output(this as unknown as Socket, counters(), () => this.drains++);
+  readonly output = new Output(this as unknown as Socket, counters(), this);
 
+  constructor() {
+    super();
+    this.output.awaited = true;
+  }
+  drained(): void {
+    this.drains++;
+  }
   write(bytes: Buffer, taken?: () => void): boolean {
     assert.equal(taken, undefined, 'a callback costs a tick');
     this.lengths.push(bytes.length);
@@ -201,6 +212,17 @@ test('a socket that takes everything at once gets it all in one turn, without ca
   assert.deepEqual(prompt.lengths, [SLAB_SIZE - 10, SLAB_SIZE - 20, 100]);
   assert.deepEqual([prompt.output.empty, prompt.drains, prompt.ended], [true, 1, true]);
   assert.ok(balanced());
+});
+
+test('the owner who waits for nothing is not told that the socket took something', async () => {
+  const prompt = new Prompt();
+  for (const awaited of [false, true]) {
+    prompt.output.awaited = awaited;
+    prompt.output.reserve(1);
+    prompt.output.at++;
+    await turnOver();
+    assert.deepEqual([prompt.output.empty, prompt.drains], [true, awaited ? 1 : 0]);
+  }
 });
 
 test('a socket that could not take a write at once gets nothing more until it says drain', async () => {

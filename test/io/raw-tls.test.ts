@@ -76,7 +76,7 @@ test('paused it tells no more than what was on its way, and goes on where it was
 test('what is written beneath the streams of a TLS socket is called back for, in order', async (t) => {
   const { socket, client } = await pair(t);
   let taken = 0;
-  const writer = RawWriter.over(socket, () => taken++)!;
+  const writer = RawWriter.over(socket, { taken: () => taken++ })!;
   const got = drink(client);
   for (let n = 0; n < 3; n++) {
     assert.equal(writer.write(Buffer.alloc(100_000, 65 + n), 100_000), false);

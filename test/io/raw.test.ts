@@ -26,7 +26,7 @@ async function pair(t: TestContext): Promise<{ socket: Socket; peer: Socket; buf
 /** A writer, and how often it was called back. */
 function writing(socket: Socket): { writer: RawWriter; taken: { times: number } } {
   const taken = { times: 0 };
-  const writer = RawWriter.over(socket, () => taken.times++);
+  const writer = RawWriter.over(socket, { taken: () => taken.times++ });
   assert.notEqual(writer, null, 'this Node has no handles that raw.ts knows: it fell back to streams');
   return { writer: writer!, taken };
 }
@@ -147,8 +147,5 @@ test('a socket that has lost its handle is not written to beneath its streams', 
   const server = await listen(t, (one) => one.resume());
   const socket = await dial(t, server.port);
   socket.destroy();
-  assert.equal(
-    RawWriter.over(socket, () => undefined),
-    null,
-  );
+  assert.equal(RawWriter.over(socket, { taken: () => undefined }), null);
 });

@@ -62,6 +62,7 @@ export class Recorder implements ConnectionHandler {
 /** Copies bytes into the output, a slab at most at a time. */
 export function say({ output }: Connection, bytes: Uint8Array | string): void {
   const all = Buffer.from(bytes);
+  output.awaited = true;
   for (let at = 0; at < all.length;) {
     const n = Math.min(all.length - at, 16 * 1024);
     output.reserve(n);
