@@ -5,6 +5,7 @@
  * fails if a new Node no longer has them.
  */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { getSystemErrorName } from 'node:util';
 
 interface WriteRequest {
@@ -80,9 +81,11 @@ export class RawWriter {
   private readonly socket: Socket;
   private readonly handle: Handle;
   private readonly taker: Taker;
+  private readonly tls: boolean;
 
   private constructor(socket: Socket, handle: Handle, taker: Taker) {
     this.socket = socket;
+    this.tls = socket instanceof TLSSocket;
     this.handle = handle;
     this.taker = taker;
   }
@@ -96,12 +99,13 @@ export class RawWriter {
 
   /** True if all of it left at once, or never will (over TLS it never does at once); else `taker` is told when it has. Until then there is no other write. */
   write(slab: Buffer, length: number): boolean {
-    if (this.socket.destroyed) return true;
+    // After the end of its socket a TLS handle takes the whole process down; one of TCP refuses, so there the socket need not be asked.
+    if (this.tls && this.socket.destroyed) return true;
     request ??= newRequest(wrap!);
     const octets = new Uint8Array(slab.buffer, slab.byteOffset, length);
     const error = this.handle.writeBuffer(request, octets);
     if (error !== 0) {
-      this.socket.destroy(failure(error));
+      if (!this.socket.destroyed) this.socket.destroy(failure(error));
       return true;
     }
     if (state[LAST_WRITE] === 0) return true;

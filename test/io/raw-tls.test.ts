@@ -86,3 +86,24 @@ test('what is written beneath the streams of a TLS socket is called back for, in
   const expected = Buffer.concat([65, 66, 67].map((octet) => Buffer.alloc(100_000, octet)));
   assert.ok((await got).equals(expected));
 });
+
+test('a TLS socket that was destroyed is written to in vain, in whatever moment of its end', async (t) => {
+  const { socket, client } = await pair(t);
+  const got = drink(client).catch(() => Buffer.alloc(0));
+  let taken = 0;
+  const writer = RawWriter.over(socket, { taken: () => taken++ })!;
+  let closed = false;
+  socket.once('close', () => (closed = true));
+  socket.destroy();
+  // At once, in the ticks and turns that follow, and when all of it is over.
+  for (let n = 0; n < 6; n++) {
+    writer.write(Buffer.alloc(100, 65), 100);
+    await (n < 3 ? Promise.resolve() : sleep(5));
+  }
+  await until(() => closed);
+  writer.write(Buffer.alloc(100, 65), 100);
+  await sleep(5);
+  assert.equal(taken, 0);
+  client.destroy();
+  assert.equal((await got).length, 0);
+});
