@@ -15,6 +15,7 @@ const TINY_COST = 4;
 const TINY_BUDGET = 10_000 * TINY_COST;
 
 export class FloodGuard {
+  // What DATA needs comes first, that it may lie in few lines of the cache.
   private emptyData = 0;
   private tinyData = TINY_BUDGET;
   private tinyAt = 0;

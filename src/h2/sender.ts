@@ -26,7 +26,7 @@ const PROGRESS = 1024;
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 export class Sender implements StreamSender {
-  readonly window: Windows;
+  private readonly window: Windows;
   private readonly output: Output;
   private readonly peer: PeerSettings;
   private readonly guard: FloodGuard;

@@ -210,7 +210,6 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
     if (this.output.unsent * 2 < maxOutput && this.guard.answers <= maxQueuedAnswers) {
       this.connection.resume(PAUSE_OUTPUT);
     }
-    if (this.output.empty) this.output.awaited = false;
     this.closeIfDone();
   }
 
@@ -239,14 +238,14 @@ export class Session implements SessionCore, ConnectionHandler, StreamHost {
   creditStream(stream: Stream, bytes: number): void {
     if (!stream.receiving || this.dead) return;
     const due = release(stream, bytes);
-    if (due > 0) this.announce(stream, due);
+    if (due > 0) this.sendCredit(stream, due);
   }
 
   creditAlong(stream: Stream): void {
-    if (stream.receiving) this.announce(stream, announce(stream));
+    if (stream.receiving) this.sendCredit(stream, announce(stream));
   }
 
-  private announce(stream: Stream, due: number): void {
+  private sendCredit(stream: Stream, due: number): void {
     writeWindowUpdate(this.output, stream.id, due);
     const time = now();
     // One SETTINGS at a time, and none while our own way out is full.

@@ -140,7 +140,6 @@ export class ClientConnection implements ConnectionHandler, ResponseHost, HalfHo
   }
 
   onDrain(): void {
-    this.output.awaited = !this.output.flowing;
     this.half?.onDrain();
   }
 

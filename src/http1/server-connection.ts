@@ -104,7 +104,6 @@ export class ServerConnection implements ConnectionHandler, FeedHost, Watched, T
   }
 
   onDrain(): void {
-    this.output.awaited = !this.output.flowing;
     this.feed.half?.onDrain();
     if (this.feed.half === null && this.feed.waiting) this.later();
   }

@@ -6,6 +6,7 @@ import { Indexing, Token, wellKnown } from '../hpack/field.ts';
 import type { Field } from '../hpack/field.ts';
 import { KeptBlocks } from '../hpack/kept-blocks.ts';
 import type { Output } from '../io/output.ts';
+import { copyOctets } from '../octets.ts';
 import { endsHere } from './hop-by-hop.ts';
 import { reasonOf } from './reasons.ts';
 import { put, putField, putLineEnd, putName, putValue, putWord, sizeOf } from './text.ts';
@@ -88,7 +89,7 @@ export function writeRequestHead(
 function putKnown(output: Output, known: Uint8Array | null): boolean {
   if (known === null) return false;
   output.reserve(known.length);
-  output.buffer.set(known, output.at);
+  copyOctets(known, output.buffer, output.at);
   output.at += known.length;
   return true;
 }

@@ -25,12 +25,13 @@ export interface OutputOwner {
 }
 
 export class Output implements TurnTask {
+  // What every message needs comes first, that it may lie in few lines of the cache.
   /** Where to write next: `buffer[at]`, after `reserve`. The hot path writes here without a call between. */
   buffer: Buffer = NO_SLAB;
   at = 0;
   private due = false;
   private closed = false;
-  /** Somebody waits for the socket to take what it was given: the owner is told of it while this is true. */
+  /** Set by whoever waits for the socket to take what it was given: the owner is told of it until all has left. */
   awaited = false;
   private inFlight: Buffer | null = null;
   private inFlightLength = 0;
@@ -148,7 +149,7 @@ export class Output implements TurnTask {
     if (!took) return;
     // Where nothing waits, the clock starts when something does: see `schedule`.
     if (this.inFlight !== null) this.progressAt = clock();
-    if (this.awaited) this.owner.drained();
+    this.tell();
   }
 
   /** The socket has taken, or lost, what was in flight. */
@@ -160,7 +161,14 @@ export class Output implements TurnTask {
       this.progressAt = clock();
       if (!this.due) this.writeNext();
     } else if (this.finishing) this.socket.end();
-    if (this.awaited) this.owner.drained();
+    this.tell();
+  }
+
+  private tell(): void {
+    if (!this.awaited) return;
+    // Cleared first: who still waits says so again.
+    this.awaited = !this.empty;
+    this.owner.drained();
   }
 
   /** Puts the next slab in flight; false if there is none, and then it is time to finish. */

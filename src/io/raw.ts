@@ -105,6 +105,7 @@ export class RawWriter {
     const octets = new Uint8Array(slab.buffer, slab.byteOffset, length);
     const error = this.handle.writeBuffer(request, octets);
     if (error !== 0) {
+      // A handle that is gone does not even say which error it is.
       if (!this.socket.destroyed) this.socket.destroy(failure(error));
       return true;
     }

@@ -37,9 +37,9 @@ let open = false;
 let turns = 0;
 let time = 0;
 let moment = 0;
-/** The wall clock as it was read in the turn that began at `wallReadAt`. */
+/** The wall clock as it was read in that turn. */
 let wallTime = 0;
-let wallReadAt = NaN;
+let wallTurn = -1;
 const tasks = new Tasks();
 const flushes = new Tasks();
 
@@ -58,9 +58,9 @@ export const turnCount = (): number => turns;
 /** Milliseconds since 1970, read once a turn: what lasts for hours need not know them better. */
 export function wallNow(): number {
   if (!open) return Date.now();
-  if (wallReadAt !== time) {
+  if (wallTurn !== turns) {
     wallTime = Date.now();
-    wallReadAt = time;
+    wallTurn = turns;
   }
   return wallTime;
 }

@@ -180,7 +180,6 @@ export class RawHalf implements ConnectionHandler, Half, TurnTask {
     if (this.owed === 0 || !this.connection.output.flowing) return;
     const { owed } = this;
     this.owed = 0;
-    this.connection.output.awaited = false;
     this.told?.onSent(owed);
   }
 

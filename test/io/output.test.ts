@@ -22,6 +22,7 @@ class Slow {
   }
   drained(): void {
     this.drains++;
+    this.output.awaited = true;
   }
   write(bytes: Buffer, taken: () => void): boolean {
     assert.equal(this.taken, null, 'two writes in flight');
@@ -189,6 +190,7 @@ class Prompt extends EventEmitter {
   }
   drained(): void {
     this.drains++;
+    this.output.awaited = true;
   }
   write(bytes: Buffer, taken?: () => void): boolean {
     assert.equal(taken, undefined, 'a callback costs a tick');
